@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// All of cubby. docs/guide.md is the tour.
+
+#include <cubby/datastore.hpp>
+#include <cubby/error.hpp>
+#include <cubby/options.hpp>
+#include <cubby/value.hpp>
+#include <cubby/version.hpp>

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <cubby/error.hpp>
+#include <cubby/options.hpp>
+#include <cubby/value.hpp>
+
+namespace cubby {
+
+class Transaction;
+
+namespace detail {
+
+class Store;
+class TransactionState;
+
+/// A reference to a callable that lives at least as long as the call it is passed to.
+template <class Signature>
+class FunctionRef;
+
+template <class Result, class... Arguments>
+class FunctionRef<Result(Arguments...)> {
+ public:
+  template <class Callable>
+    requires(!std::same_as<std::remove_cvref_t<Callable>, FunctionRef> &&
+             std::is_invocable_r_v<Result, Callable&, Arguments...>)
+  FunctionRef(Callable&& callable) noexcept
+      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
+        call_([](void* object, Arguments... arguments) -> Result {
+          return std::invoke(*static_cast<std::remove_reference_t<Callable>*>(object), std::forward<Arguments>(arguments)...);
+        }) {}
+
+  Result operator()(Arguments... arguments) const { return call_(object_, std::forward<Arguments>(arguments)...); }
+
+ private:
+  void* object_;
+  Result (*call_)(void*, Arguments...);
+};
+
+}  // namespace detail
+
+/// A handle to a named store. Cheap to copy; all handles to a name are the same store.
+///
+/// Keys are byte strings of 0 to 65,535 bytes (longer: Errc::invalid_argument).
+///
+/// Thread safety: every member may be called from any thread on any handle. Operations on a key are linearizable. get, visit,
+/// exists and ttl take no lock and write nothing shared.
+///
+/// Errors: all calls throw cubby::Error; after the store was closed with Errc::closed. A call that throws has changed nothing.
+class Datastore {
+ public:
+  /// The store's name, as given to open().
+  std::string_view name() const noexcept;
+
+  /// Stores `value`. A deadline that the key has is kept.
+  void set(std::string_view key, const Value& value);
+  /// Stores `value` and gives the key `ttl` to live; zero or less removes the key.
+  void set(std::string_view key, const Value& value, Duration ttl);
+  /// Stores only if the key is absent. True if stored.
+  bool set_once(std::string_view key, const Value& value);
+  bool set_once(std::string_view key, const Value& value, Duration ttl);
+
+  /// The value, or empty if the key is absent. A stored null is a value.
+  std::optional<Value> get(std::string_view key) const;
+
+  /// Calls `f(const Value&)` on the value in place; true if the key was there. Keep `f` short: memory that is retired meanwhile
+  /// is kept until it returns. It may call the store, waiting calls and close excepted.
+  template <class F>
+    requires std::invocable<F&, const Value&>
+  bool visit(std::string_view key, F&& f) const {
+    return visit_impl(key, [&f](const Value& value) { std::invoke(f, value); });
+  }
+
+  /// Stores `value` and returns the old one.
+  std::optional<Value> swap(std::string_view key, const Value& value);
+
+  /// Adds to a number; an absent key counts as 0. Returns the new value. Errc::type_mismatch if either side is no number,
+  /// Errc::overflow past int64.
+  Value increment(std::string_view key, const Value& delta = 1);
+  Value decrement(std::string_view key, const Value& delta = 1);
+
+  /// Appends to (prepends to) an array, which is made if absent. Returns its new length. O(1) at any length.
+  std::size_t push(std::string_view key, const Value& value);
+  std::size_t unshift(std::string_view key, const Value& value);
+
+  /// Takes the first (last) element; empty if the array is. Errc::key_not_found if the key is absent. O(1) at any length.
+  std::optional<Value> shift(std::string_view key);
+  std::optional<Value> pop(std::string_view key);
+
+  /// The same, waiting for an element, in order of arrival; the key may be absent. Empty on timeout. With a stop token,
+  /// Errc::cancelled once it is stopped. Errc::type_mismatch if the key holds, or comes to hold, something else than an array.
+  std::optional<Value> shift_wait(std::string_view key, Timeout timeout, std::stop_token stop = {});
+  std::optional<Value> pop_wait(std::string_view key, Timeout timeout, std::stop_token stop = {});
+
+  /// Waits until the key holds a value unequal to the one at the call, or any value if it was absent. Errc::timeout.
+  Value wait(std::string_view key, Timeout timeout, std::stop_token stop = {}) const;
+  /// Waits until the key equals `expected`, however briefly. Errc::timeout.
+  Value wait(std::string_view key, const Value& expected, Timeout timeout, std::stop_token stop = {}) const;
+  /// Waits until `predicate(value)` is true; for an array it is given the length. The predicate runs on the calling thread,
+  /// under no lock, and may skip values that were overwritten meanwhile. Returns the value. Errc::timeout.
+  template <class Predicate>
+    requires std::predicate<Predicate&, const Value&>
+  Value wait_for(std::string_view key, Predicate&& predicate, Timeout timeout, std::stop_token stop = {}) const {
+    return wait_for_impl(
+        key, [&predicate](const Value& value) -> bool { return std::invoke(predicate, value); }, timeout, std::move(stop));
+  }
+
+  bool exists(std::string_view key) const;
+
+  /// Moves value and deadline, at one instant for both keys. `from` absent: Errc::key_not_found; `to` present, or the same key:
+  /// Errc::key_exists.
+  void rename(std::string_view from, std::string_view to);
+  /// Removes the key; true if it was there.
+  bool erase(std::string_view key);
+  /// Removes the key and returns its value.
+  std::optional<Value> take(std::string_view key);
+  /// Removes all keys at one instant.
+  void clear();
+
+  /// Sets the time to live (Options::default_ttl); zero or less removes the key now. Errc::key_not_found if absent.
+  void expire(std::string_view key, Duration ttl);
+  void expire(std::string_view key);
+  /// Time left; empty if the key has no deadline, or is absent.
+  std::optional<std::chrono::nanoseconds> ttl(std::string_view key) const;
+  /// Drops the deadline; true if there was one.
+  bool remove_expiry(std::string_view key);
+
+  /// Deep merge (RFC 7396: a null deletes a member); an absent key counts as {}. Returns the new value. Errc::type_mismatch if
+  /// either side is no object.
+  Value update(std::string_view key, const Value& patch);
+
+  /// Atomic read-modify-write: calls `f(optional<Value>)` exactly once and stores what it returns; empty removes the key. `f`
+  /// runs under the key's lock: it may read other keys (get, visit, exists, ttl); any other call of the store throws
+  /// Errc::invalid_argument. Returns what `f` returned.
+  template <class F>
+    requires std::is_invocable_r_v<std::optional<Value>, F&, std::optional<Value>>
+  std::optional<Value> modify(std::string_view key, F&& f) {
+    return modify_impl(key, [&f](std::optional<Value> old) -> std::optional<Value> { return std::invoke(f, std::move(old)); });
+  }
+
+  /// Calls `f(Transaction&)` with exclusive access to exactly `keys`. All its changes take effect at one instant, or, if `f`
+  /// throws, none. Other keys throw Errc::invalid_argument; calls of the store inside `f` as in modify. Returns what `f`
+  /// returned.
+  template <class Keys, class F>
+    requires std::ranges::input_range<Keys> && std::convertible_to<std::ranges::range_reference_t<Keys>, std::string_view> &&
+             std::invocable<F&, Transaction&>
+  std::invoke_result_t<F&, Transaction&> transact(const Keys& keys, F&& f) {
+    std::vector<std::string_view> views;
+    for (const auto& key : keys) views.emplace_back(key);
+    return transact_views(views, f);
+  }
+  template <class F>
+    requires std::invocable<F&, Transaction&>
+  std::invoke_result_t<F&, Transaction&> transact(std::initializer_list<std::string_view> keys, F&& f) {
+    return transact_views({keys.begin(), keys.size()}, f);
+  }
+
+  /// All live keys (with a prefix), in no order.
+  std::vector<std::string> keys() const { return keys({}); }
+  std::vector<std::string> keys(std::string_view prefix) const;
+  /// O(1). May count expired keys until their memory is back.
+  std::size_t size() const;
+
+  /// Calls `f(string_view key, const Value&)` for every live key; where `f` returns false, the scan stops. Keys there
+  /// throughout are seen exactly once, none twice. `f` may call the store, waiting calls and close excepted.
+  template <class F>
+    requires std::invocable<F&, std::string_view, const Value&>
+  void for_each(F&& f) const {
+    for_each({}, f);
+  }
+  template <class F>
+    requires std::invocable<F&, std::string_view, const Value&>
+  void for_each(std::string_view prefix, F&& f) const {
+    scan_impl("for_each", prefix, [&f](std::string_view key, const Value& value) -> bool {
+      if constexpr (std::is_void_v<std::invoke_result_t<F&, std::string_view, const Value&>>) {
+        std::invoke(f, key, value);
+        return true;
+      } else {
+        return static_cast<bool>(std::invoke(f, key, value));
+      }
+    });
+  }
+  /// Collects up to `max` of the values that `f(key, value)` returns as optional<Value>.
+  template <class F>
+    requires std::is_invocable_r_v<std::optional<Value>, F&, std::string_view, const Value&>
+  std::vector<Value> select(F&& f, std::size_t max = static_cast<std::size_t>(-1)) const {
+    std::vector<Value> found;
+    if (max == 0) {
+      check_open("select");
+      return found;
+    }
+    scan_impl("select", {}, [&](std::string_view key, const Value& value) -> bool {
+      if (std::optional<Value> picked = std::invoke(f, key, value)) found.push_back(std::move(*picked));
+      return found.size() < max;
+    });
+    return found;
+  }
+  /// Counts the keys for which `f(key, value)` is true.
+  template <class F>
+    requires std::predicate<F&, std::string_view, const Value&>
+  std::size_t count(F&& f) const {
+    std::size_t found = 0;
+    scan_impl("count", {}, [&](std::string_view key, const Value& value) -> bool {
+      if (std::invoke(f, key, value)) ++found;
+      return true;
+    });
+    return found;
+  }
+
+  /// Writes the file of Options::persist: one consistent cut, replacing the old file atomically. Errc::config if none is
+  /// configured, Errc::io if writing fails, Errc::invalid_argument for what JSON can't hold; the old file stands then.
+  void save();
+  /// Acts as set for each key of the file, its deadline included. Errc::corrupt with path and offset, and nothing changed, if
+  /// the file is damaged.
+  void load();
+
+  Stats stats() const;
+
+ private:
+  friend Datastore open(std::string_view name, const Options& options);
+  explicit Datastore(std::shared_ptr<detail::Store> store) noexcept : store_(std::move(store)) {}
+
+  void check_open(const char* operation) const;
+  bool visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const;
+  Value wait_for_impl(std::string_view key, detail::FunctionRef<bool(const Value&)> predicate, Timeout timeout,
+                      std::stop_token stop) const;
+  std::optional<Value> modify_impl(std::string_view key, detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f);
+  void transact_impl(std::span<const std::string_view> keys, detail::FunctionRef<void(Transaction&)> f);
+  void scan_impl(const char* operation, std::string_view prefix,
+                 detail::FunctionRef<bool(std::string_view, const Value&)> f) const;
+
+  template <class F>
+  std::invoke_result_t<F&, Transaction&> transact_views(std::span<const std::string_view> keys, F& f) {
+    using Result = std::invoke_result_t<F&, Transaction&>;
+    if constexpr (std::is_void_v<Result>) {
+      transact_impl(keys, [&f](Transaction& transaction) { std::invoke(f, transaction); });
+    } else {
+      std::optional<Result> result;
+      transact_impl(keys, [&](Transaction& transaction) { result.emplace(std::invoke(f, transaction)); });
+      return *std::move(result);
+    }
+  }
+
+  std::shared_ptr<detail::Store> store_;
+};
+
+/// What the function given to Datastore::transact works with: the operations of Datastore on the transaction's own keys. It
+/// sees its own changes; nobody else does before all of them take effect.
+///
+/// Thread safety: belongs to the thread that runs the function, and ends with it.
+class Transaction {
+ public:
+  std::optional<Value> get(std::string_view key) const;
+  void set(std::string_view key, const Value& value);
+  void set(std::string_view key, const Value& value, Duration ttl);
+  bool erase(std::string_view key);
+  bool exists(std::string_view key) const;
+  Value increment(std::string_view key, const Value& delta = 1);
+  std::size_t push(std::string_view key, const Value& value);
+  std::optional<Value> shift(std::string_view key);
+  std::optional<Value> pop(std::string_view key);
+  void expire(std::string_view key, Duration ttl);
+  void expire(std::string_view key);
+
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+ private:
+  friend class detail::Store;
+  friend class detail::TransactionState;
+  explicit Transaction(detail::TransactionState& state) noexcept : state_(state) {}
+  detail::TransactionState& state_;
+};
+
+/// Opens the store `name`, or joins it if this process has it open. Options{} always joins; others must equal those it was
+/// opened with (Errc::config). Throws Errc::corrupt or Errc::io if what is on disk can't be read; the store is not open then.
+/// `open("sys")` is a read-only store of live figures: docs/guide.md lists them.
+Datastore open(std::string_view name, const Options& options = {});
+/// Saves the store for the last time and closes it: waiting calls throw Errc::closed, and so does every call through an old
+/// handle. If saving fails, throws, and the store stays open. An unknown name does nothing.
+void close(std::string_view name);
+/// Closes all stores; throws the first error after trying all. Also happens at normal process exit.
+void shutdown();
+/// The open stores, without "sys".
+std::vector<std::string> names();
+std::size_t count();
+
+}  // namespace cubby
