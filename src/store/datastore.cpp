@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cubby/datastore.hpp>
+
+#include "store/registry.hpp"
+#include "store/store.hpp"
+
+/// The public face: what is said in cubby/datastore.hpp, done by detail::Store.
+
+namespace cubby {
+
+namespace {
+
+bool is_past_already(Duration ttl) { return ttl.nanoseconds().count() <= 0; }
+detail::Deadline deadline_of(Duration ttl) { return detail::Deadline::at(detail::deadline_after(ttl.nanoseconds())); }
+
+}  // namespace
+
+std::string_view Datastore::name() const noexcept { return store_->name(); }
+
+void Datastore::set(std::string_view key, const Value& value) { store_->set(key, value, detail::Deadline::keep()); }
+void Datastore::set(std::string_view key, const Value& value, Duration ttl) {
+  store_->set(key, value, deadline_of(ttl), is_past_already(ttl));
+}
+bool Datastore::set_once(std::string_view key, const Value& value) {
+  return store_->set_once(key, value, detail::Deadline::keep());
+}
+bool Datastore::set_once(std::string_view key, const Value& value, Duration ttl) {
+  return store_->set_once(key, value, deadline_of(ttl), is_past_already(ttl));
+}
+std::optional<Value> Datastore::get(std::string_view key) const { return store_->get(key); }
+bool Datastore::visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
+  return store_->visit(key, f);
+}
+std::optional<Value> Datastore::swap(std::string_view key, const Value& value) { return store_->swap(key, value); }
+Value Datastore::increment(std::string_view key, const Value& delta) {
+  return store_->increment(detail::Operation::increment, key, delta);
+}
+Value Datastore::decrement(std::string_view key, const Value& delta) {
+  return store_->increment(detail::Operation::decrement, key, delta);
+}
+std::size_t Datastore::push(std::string_view key, const Value& value) { return store_->push(key, value, false); }
+std::size_t Datastore::unshift(std::string_view key, const Value& value) { return store_->push(key, value, true); }
+std::optional<Value> Datastore::shift(std::string_view key) { return store_->shift(key, false); }
+std::optional<Value> Datastore::pop(std::string_view key) { return store_->shift(key, true); }
+std::optional<Value> Datastore::shift_wait(std::string_view key, Timeout timeout, std::stop_token stop) {
+  return store_->shift_wait(key, false, timeout, stop);
+}
+std::optional<Value> Datastore::pop_wait(std::string_view key, Timeout timeout, std::stop_token stop) {
+  return store_->shift_wait(key, true, timeout, stop);
+}
+Value Datastore::wait(std::string_view key, Timeout timeout, std::stop_token stop) const {
+  return store_->wait(key, nullptr, timeout, stop);
+}
+Value Datastore::wait(std::string_view key, const Value& expected, Timeout timeout, std::stop_token stop) const {
+  return store_->wait(key, &expected, timeout, stop);
+}
+Value Datastore::wait_for_impl(std::string_view key, detail::FunctionRef<bool(const Value&)> predicate, Timeout timeout,
+                               std::stop_token stop) const {
+  return store_->wait_for(key, predicate, timeout, stop);
+}
+bool Datastore::exists(std::string_view key) const { return store_->exists(key); }
+void Datastore::rename(std::string_view from, std::string_view to) { store_->rename(from, to); }
+bool Datastore::erase(std::string_view key) { return store_->erase(key); }
+std::optional<Value> Datastore::take(std::string_view key) { return store_->take(key); }
+void Datastore::clear() { store_->clear(); }
+void Datastore::expire(std::string_view key, Duration ttl) { store_->expire(key, ttl.nanoseconds()); }
+void Datastore::expire(std::string_view key) { store_->expire(key, store_->options().default_ttl); }
+std::optional<std::chrono::nanoseconds> Datastore::ttl(std::string_view key) const { return store_->ttl(key); }
+bool Datastore::remove_expiry(std::string_view key) { return store_->remove_expiry(key); }
+Value Datastore::update(std::string_view key, const Value& patch) { return store_->update(key, patch); }
+std::optional<Value> Datastore::modify_impl(std::string_view key,
+                                            detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f) {
+  return store_->modify(key, f);
+}
+void Datastore::transact_impl(std::span<const std::string_view> keys, detail::FunctionRef<void(Transaction&)> f) {
+  store_->transact(keys, f);
+}
+std::vector<std::string> Datastore::keys(std::string_view prefix) const { return store_->keys(prefix); }
+std::size_t Datastore::size() const { return store_->size(); }
+void Datastore::scan_impl(const char* operation, std::string_view prefix,
+                          detail::FunctionRef<bool(std::string_view, const Value&)> f) const {
+  store_->scan(operation, prefix, f);
+}
+void Datastore::check_open(const char* operation) const { store_->check_open(operation); }
+void Datastore::save() { store_->save(); }
+void Datastore::load() { store_->load(); }
+Stats Datastore::stats() const { return store_->stats(); }
+
+Datastore open(std::string_view name, const Options& options) { return Datastore(detail::registry().open(name, options)); }
+void close(std::string_view name) { detail::registry().close(name); }
+void shutdown() { detail::registry().shutdown(); }
+std::vector<std::string> names() { return detail::registry().names(); }
+std::size_t count() { return detail::registry().names().size(); }
+
+}  // namespace cubby

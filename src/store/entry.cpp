@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/entry.hpp"
+
+#include <cubby/error.hpp>
+
+#include "base/allocator.hpp"
+
+namespace cubby::detail {
+
+namespace {
+
+// Values up to this lie in the entry: a read touches them with the key. Larger ones are shared instead of copied by a write.
+constexpr std::size_t kLargestNode = 2048;
+
+}  // namespace
+
+Entry* Entry::make(const Plan& plan) {
+  std::size_t payload = 0;
+  Form form = Form::queue;
+  Value apart;
+  if (plan.value == nullptr) {
+    payload = sizeof(QueuePayload);
+  } else if (!ValueAccess::is_counted(*plan.value)) {
+    form = Form::inside;
+    payload = 2 * sizeof(std::uint64_t);
+  } else if (const std::size_t node = ValueAccess::node_size(*plan.value); node <= kLargestNode) {
+    form = static_cast<Form>(ValueAccess::tag(*plan.value));
+    payload = node;
+  } else {
+    form = Form::apart;
+    payload = sizeof(Value);
+    apart = ValueAccess::compact(*plan.value);
+  }
+  const std::size_t head = plan.expires ? kExpiryOffset + sizeof(Expiry) : sizeof(Entry);
+  const std::size_t bytes = (((head + plan.key.size() + 7) & ~std::size_t{7}) + payload + 15) & ~std::size_t{15};
+  auto* entry = static_cast<Entry*>(allocate(bytes));
+  new (&entry->references) std::atomic<std::uint32_t>(1);
+  entry->units = static_cast<std::uint32_t>(bytes / 16);
+  entry->version_ = 0;
+  entry->created_ = 0;
+  entry->key_size_ = static_cast<std::uint16_t>(plan.key.size());
+  entry->form_ = form;
+  entry->flags_ = plan.expires ? kExpires : 0;
+  if (plan.expires) new (&entry->expiry()) Expiry{kNoDeadline, nullptr};
+  std::memcpy(const_cast<char*>(entry->key().data()), plan.key.data(), plan.key.size());
+  switch (form) {
+    case Form::queue:
+      new (entry->payload()) QueuePayload;
+      break;
+    case Form::inside: {
+      const std::uint64_t words[2] = {ValueAccess::head(*plan.value), ValueAccess::body(*plan.value)};
+      std::memcpy(entry->payload(), words, sizeof words);
+      break;
+    }
+    case Form::apart:
+      new (entry->payload()) Value(std::move(apart));
+      break;
+    default:
+      ValueAccess::copy_node(*plan.value, entry->payload());
+  }
+  return entry;
+}
+
+bool Entry::is_array() const noexcept {
+  if (is_queue()) return true;
+  if (form_ == Form::apart) return reinterpret_cast<const Value*>(payload())->is_array();
+  return static_cast<std::uint64_t>(form_) == node::kArray;
+}
+
+std::size_t Entry::array_size() const noexcept {
+  return is_queue() ? queue().size() : with_value([](const Value& value) { return value.size(); });
+}
+
+Value Entry::value() const {
+  if (is_queue()) return flattened();
+  return with_value([](const Value& value) { return value; });
+}
+
+Value Entry::flattened() const {
+  const QueuePayload& payload = queue_payload();
+  if (payload.queue.size() == 0) return Value::array({});
+  Block* flat = payload.flat.load(std::memory_order_acquire);  // synchronises with the exchange below
+  if (flat != nullptr) return ValueAccess::retained(flat, kRootOffset, node::kArray);
+  Value array = payload.queue.flatten();
+  flat = ValueAccess::block(array);
+  flat->references.fetch_add(1, std::memory_order_relaxed);
+  Block* expected = nullptr;
+  if (!payload.flat.compare_exchange_strong(expected, flat, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    flat->references.fetch_sub(1, std::memory_order_relaxed);  // another reader was first
+  }
+  return array;
+}
+
+Value Entry::value_or_length() const {
+  if (is_queue()) return queue().size();
+  return with_value([](const Value& value) -> Value { return value.is_array() ? Value(value.size()) : value; });
+}
+
+std::size_t Entry::bytes() const noexcept {
+  std::size_t bytes = std::size_t{units} * 16;
+  if (is_queue()) bytes += queue().bytes();
+  if (form_ == Form::apart) bytes += ValueAccess::node_size(*reinterpret_cast<const Value*>(payload()));
+  return bytes;
+}
+
+void Entry::release(Entry* entry) noexcept {
+  // acq_rel: as in Value::release. Values of embedded nodes may be the last to let go; they free the block just as this does.
+  if (entry->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (entry->form_ == Form::apart) {
+    reinterpret_cast<Value*>(entry->payload())->~Value();
+  } else if (entry->is_queue()) {
+    if (Block* flat = entry->queue_payload().flat.load(std::memory_order_acquire)) {
+      if (flat->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::destroy(flat);
+    }
+  }
+  detail::destroy(entry);
+}
+
+void Entry::dispose(Entry* entry) noexcept {
+  if (entry->is_queue()) entry->queue_to_fill().destroy();
+  release(entry);
+}
+
+}  // namespace cubby::detail

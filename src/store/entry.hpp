@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include <cubby/value.hpp>
+
+#include "base/clock.hpp"
+#include "base/timer_wheel.hpp"
+#include "store/queue.hpp"
+#include "value/access.hpp"
+
+/// A key with its value: one counted block, replaced as a whole by each write.
+///
+///   0      4       8         12        16         18     19      20
+///   +------+-------+---------+---------+----------+------+-------+- - - - - - - - - - - -+-----+- - - - -+---------+
+///   | refs | units | version | created | key size | form | flags | (4) deadline, reminder | key | padding | payload |
+///   +------+-------+---------+---------+----------+------+-------+- - - - - - - - - - - -+-----+- - - - -+---------+
+///
+/// Deadline and reminder (8 bytes each, after 4 of padding) are there only if the key has been given a time to live.
+///
+/// The payload, by form: the words of a value that lies in itself; a node (the value's bytes, which Values that readers take
+/// out share with the entry, by its reference count); a Value whose node is large, in a block apart; or a queue's header.
+///
+/// Invariants
+///  1. Nothing changes once the entry is published, except: the deadline (atomic), the reminder (under the key's lock), the
+///     flattened array of a queue (atomic, set once).
+///  2. A writer that is to replace or remove an entry freezes its deadline first. So an expire that changed the word is seen by
+///  the
+///     writer, and one that comes later finds it frozen and goes to the new entry.
+///  3. The table holds one reference, given up through the epochs: within an epoch an entry found in the table stays.
+///
+/// Thread safety: readers within an epoch, or with a reference of their own.
+
+namespace cubby::detail {
+
+inline constexpr std::size_t kMaxKeyBytes = 65535;
+
+/// No deadline. Deadlines are even; odd is frozen.
+inline constexpr std::int64_t kNoDeadline = kNever & ~std::int64_t{1};
+inline constexpr std::int64_t kFrozen = 1;
+/// A time as a deadline word: rounded up, so never past too early; saturated, but never none.
+constexpr std::int64_t as_deadline(std::int64_t due) noexcept {
+  return due >= kNoDeadline - 2 ? kNoDeadline - 2 : (due + 1) & ~kFrozen;
+}
+
+enum class Form : std::uint8_t { inside = 0, apart = 1, queue = 2 };  // from node::kString on: a node of this tag
+
+struct QueuePayload {
+  Queue queue;
+  mutable std::atomic<Block*> flat{nullptr};  ///< the array as one block, once somebody has read it
+};
+
+class Entry : public Block {
+ public:
+  /// What an entry is made of, while it isn't published.
+  struct Plan {
+    std::string_view key;
+    const Value* value = nullptr;  ///< null: a queue
+    bool expires = false;          ///< has room for a deadline
+  };
+
+  /// Throws std::bad_alloc, Errc::value_too_large. The deadline, if there's room, is none.
+  static Entry* make(const Plan& plan);
+
+  std::string_view key() const noexcept { return {reinterpret_cast<const char*>(this) + key_offset(), key_size_}; }
+  bool has_key(std::string_view wanted) const noexcept {
+    return key_size_ == wanted.size() &&
+           node::equal_bytes(reinterpret_cast<const std::byte*>(this) + key_offset(), wanted.data(), wanted.size());
+  }
+  /// The store's version when the key came to be: that of its first entry.
+  std::uint32_t created() const noexcept { return created_; }
+  void set_created(std::uint32_t version) noexcept { created_ = version; }
+  std::uint32_t version() const noexcept { return version_; }
+  void set_version(std::uint32_t version) noexcept { version_ = version; }
+
+  bool has_deadline() const noexcept { return (flags_ & kExpires) != 0; }
+  /// The deadline word. REQUIRES: has_deadline().
+  std::atomic<std::int64_t>& deadline_word() const noexcept { return expiry().deadline; }
+  /// kNoDeadline if there's none.
+  std::int64_t deadline() const noexcept {
+    return has_deadline() ? deadline_word().load(std::memory_order_acquire) & ~kFrozen : kNoDeadline;
+  }
+  bool expired() const noexcept { return has_deadline() && is_past(deadline()); }
+  Reminder*& reminder() const noexcept { return expiry().reminder; }
+
+  bool is_queue() const noexcept { return form_ == Form::queue; }
+  const Queue& queue() const noexcept { return queue_payload().queue; }
+  Queue& queue_to_fill() noexcept { return const_cast<QueuePayload&>(queue_payload()).queue; }  // not published yet
+
+  bool is_array() const noexcept;
+  /// REQUIRES: is_array(). O(1).
+  std::size_t array_size() const noexcept;
+  /// The value, owned. Copies the elements of a queue unless somebody has before.
+  Value value() const;
+  /// Calls `f(const Value&)` on the value in place.
+  template <class F>
+  decltype(auto) with_value(F&& f) const {
+    switch (form_) {
+      case Form::inside: {
+        std::uint64_t words[2];
+        std::memcpy(words, payload(), sizeof words);
+        return f(ValueAccess::Borrowed(words[0], words[1]).get());
+      }
+      case Form::apart:
+        return f(*reinterpret_cast<const Value*>(payload()));
+      case Form::queue: {
+        const Value flat = flattened();
+        return f(flat);
+      }
+      default:
+        return f(ValueAccess::Borrowed(const_cast<Entry*>(this), payload_offset(), static_cast<std::uint64_t>(form_)).get());
+    }
+  }
+  /// What the wait_for predicate is given: the value, or an array's length.
+  Value value_or_length() const;
+
+  /// Memory of entry and value.
+  std::size_t bytes() const noexcept;
+
+  void retain() const noexcept { const_cast<Entry*>(this)->references.fetch_add(1, std::memory_order_relaxed); }
+  /// Gives up a reference. The elements of a queue belong to the newest version of it, and are not touched.
+  static void release(Entry* entry) noexcept;
+  /// Destroys the elements of a queue, and gives up the table's reference. REQUIRES: the entry is its queue's newest version,
+  /// and nobody reads it any more.
+  static void dispose(Entry* entry) noexcept;
+
+ private:
+  struct Expiry {
+    std::atomic<std::int64_t> deadline;
+    Reminder* reminder;
+  };
+  static constexpr std::uint8_t kExpires = 1;
+  static constexpr std::size_t kExpiryOffset = 24;
+
+  Expiry& expiry() const noexcept {
+    return *reinterpret_cast<Expiry*>(reinterpret_cast<std::byte*>(const_cast<Entry*>(this)) + kExpiryOffset);
+  }
+  std::uint32_t key_offset() const noexcept {
+    return static_cast<std::uint32_t>(has_deadline() ? kExpiryOffset + sizeof(Expiry) : sizeof(Entry));
+  }
+  std::uint32_t payload_offset() const noexcept { return (key_offset() + key_size_ + 7u) & ~7u; }
+  std::byte* payload() const noexcept { return reinterpret_cast<std::byte*>(const_cast<Entry*>(this)) + payload_offset(); }
+  const QueuePayload& queue_payload() const noexcept { return *reinterpret_cast<const QueuePayload*>(payload()); }
+  Value flattened() const;
+
+  std::uint32_t version_;
+  std::uint32_t created_;
+  std::uint16_t key_size_;
+  Form form_;
+  std::uint8_t flags_;
+};
+static_assert(sizeof(Entry) == 20);
+
+}  // namespace cubby::detail

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/key_write.hpp"
+
+#include "store/maintenance.hpp"
+
+namespace cubby::detail {
+
+KeyWrite::~KeyWrite() {
+  if (!published_) discard();
+}
+
+void KeyWrite::discard() noexcept {
+  if (fresh_ != nullptr) {
+    if (queue_goes_on_ || queue_borrowed_) {
+      Entry::release(fresh_);  // the chunks belong to an old entry still
+    } else {
+      Entry::dispose(fresh_);
+    }
+  }
+  delete new_reminder_;
+  fresh_ = nullptr;
+  new_reminder_ = nullptr;
+}
+
+void KeyWrite::look_up() {
+  position = store.table_.locate(*held, hash, [this](Word word) {
+    prefetch_entry(word);
+    return is_key(word, key);
+  });
+  occupant = position.word != 0 ? pointer_of<Entry>(position.word) : nullptr;
+  entry = occupant != nullptr && !occupant->expired() ? occupant : nullptr;
+}
+
+void KeyWrite::plan(const Entry::Plan& plan, Deadline deadline, bool goes_on) {
+  discard();
+  fresh_ = Entry::make(plan);
+  queue_goes_on_ = goes_on;
+  deadline_ = deadline;
+  changes_ = true;
+  if (deadline.kind == Deadline::Kind::at && deadline.time != kNoDeadline) {
+    const auto* old =
+        occupant != nullptr && occupant->has_deadline() ? static_cast<KeyReminder*>(occupant->reminder()) : nullptr;
+    if (old == nullptr || old->armed_for > deadline.time) new_reminder_ = new KeyReminder(hash);
+  }
+}
+
+void KeyWrite::plan_value(const Value& value, Deadline deadline) {
+  if (value.is_array() && takers_wait()) {
+    Queue& queue = plan_queue(deadline, false);
+    queue = Queue::of(value);
+    return;
+  }
+  plan({key, &value,
+        deadline.kind == Deadline::Kind::at || (deadline.kind == Deadline::Kind::keep && entry && entry->has_deadline())},
+       deadline, false);
+}
+
+Queue& KeyWrite::plan_queue(Deadline deadline, bool goes_on) {
+  plan({key, nullptr,
+        deadline.kind == Deadline::Kind::at || (deadline.kind == Deadline::Kind::keep && entry && entry->has_deadline())},
+       deadline, goes_on);
+  return fresh_->queue_to_fill();
+}
+
+Queue& KeyWrite::plan_change_of_array() {
+  const bool goes_on = entry != nullptr && entry->is_queue();
+  Queue& queue = plan_queue(Deadline::keep(), goes_on);
+  if (goes_on) {
+    queue = entry->queue();
+  } else if (entry != nullptr) {
+    queue = Queue::of(entry->value());
+  }
+  return queue;
+}
+
+void KeyWrite::plan_same(Deadline deadline) {
+  if (entry->is_queue()) {
+    plan_queue(deadline, true) = entry->queue();
+  } else {
+    plan_value(entry->value(), deadline);
+  }
+}
+
+void KeyWrite::plan_removal() noexcept {
+  discard();
+  changes_ = true;
+}
+
+bool KeyWrite::takers_wait() const {
+  if (!store.table_.has_waiters(*held)) return false;
+  bool found = false;
+  store.waiters_.visit(hash, key, [&found](const WaiterLists::List& list) {
+    for (const Waiter* waiter : list) found = found || waiter->takes();
+  });
+  return found;
+}
+
+void KeyWrite::serve(Wakeups& wakeups) noexcept {
+  if (fresh_ == nullptr || !store.table_.has_waiters(*held)) [[likely]]
+    return;  // absence ends no wait
+  store.waiters_.visit(hash, key, [&](WaiterLists::List& list) { serve_list(list, wakeups); });
+  if (!store.waiters_.any(held->first, held->last)) store.table_.set_waiters(*held, false);
+}
+
+void KeyWrite::serve_list(WaiterLists::List& list, Wakeups& wakeups) {
+  const std::uint64_t generation = held->table->chain->number;
+  const bool is_queue = fresh_->is_queue();
+  const bool is_array = fresh_->is_array();
+  for (;;) {
+    // This state of the key is an instant of its own, also if an element is handed over right after it.
+    std::optional<Value> shown;
+    const auto state = [&]() -> const Value& {
+      if (!shown) shown = is_queue ? fresh_->queue().flatten() : fresh_->value();
+      return *shown;
+    };
+    auto taker = list.end();
+    for (auto each = list.begin(); each != list.end();) {
+      Waiter& waiter = **each;
+      bool ends = false;
+      if (waiter.generation > generation) {
+        // came after a clear that this write comes before
+      } else if (waiter.takes()) {
+        if (!is_array) {
+          ends = true;
+        } else if (taker == list.end()) {
+          taker = each;
+        }
+      } else if (waiter.kind == Waiter::Kind::predicate) {
+        watched_ = true;  // told once the value can be seen
+      } else {
+        const bool sizes_differ =
+            waiter.compared && is_queue && (!waiter.compared->is_array() || waiter.compared->size() != fresh_->queue().size());
+        const bool same = waiter.compared && !sizes_differ && *waiter.compared == state();
+        ends = waiter.kind == Waiter::Kind::equal ? same : !same;
+      }
+      if (!ends) {
+        ++each;
+        continue;
+      }
+      if (waiter.claim()) {
+        if (waiter.takes()) {
+          waiter.error = Errc::type_mismatch;
+        } else {
+          waiter.result = state();
+        }
+        wakeups.add(waiter);
+      }
+      each = list.erase(each);
+    }
+    if (taker == list.end() || !is_queue || fresh_->queue().size() == 0) return;
+    Waiter& waiter = **taker;
+    list.erase(taker);
+    if (!waiter.claim()) continue;  // it gave up
+    Queue& queue = fresh_->queue_to_fill();
+    waiter.result = waiter.kind == Waiter::Kind::first ? queue.take_first(removed) : queue.take_last(removed);
+    wakeups.add(waiter);
+  }
+}
+
+void KeyWrite::tell_watchers() noexcept {
+  if (!watched_) return;
+  store.waiters_.visit(hash, key, [](WaiterLists::List& list) {
+    for (Waiter* waiter : list) {
+      if (waiter->kind == Waiter::Kind::predicate) waiter->notify();
+    }
+  });
+}
+
+void KeyWrite::settle() noexcept {
+  if (occupant != nullptr && occupant->has_deadline()) {
+    // acq_rel: an expire before it is seen, one after it sees it (invariant 2 of entry.hpp)
+    frozen_deadline_ = occupant->deadline_word().fetch_or(kFrozen, std::memory_order_acq_rel) & ~kFrozen;
+    if (entry != nullptr && deadline_.kind == Deadline::Kind::keep) final_deadline_ = frozen_deadline_;
+  }
+  if (deadline_.kind == Deadline::Kind::at) {
+    final_deadline_ = deadline_from_ != nullptr ? deadline_from_->frozen_deadline() : deadline_.time;
+  }
+  if (fresh_ != nullptr && fresh_->has_deadline()) fresh_->deadline_word().store(final_deadline_, std::memory_order_relaxed);
+}
+
+void KeyWrite::stamp(std::uint32_t version) noexcept {
+  if (fresh_ != nullptr) {
+    fresh_->set_version(version);
+    fresh_->set_created(entry != nullptr ? entry->created() : version);
+  }
+  if (entry == nullptr || entry->version() == version) return;
+  // acquire: a write that has read the raised version sees the cut (invariant 1 of cut.hpp)
+  Cut* cut = store.cut_.load(std::memory_order_acquire);
+  if (cut != nullptr && cut->wants(entry->version(), version)) cut->leave(entry);
+}
+
+void KeyWrite::publish() noexcept {
+  if (fresh_ == nullptr) {
+    if (occupant != nullptr) store.table_.remove(*held, position, hash);
+  } else if (occupant != nullptr) {
+    store.table_.replace(position, make_word(hash, fresh_, SlotKind::entry));
+  } else {
+    store.table_.insert(*held, position, hash, make_word(hash, fresh_, SlotKind::entry));
+  }
+  published_ = true;
+}
+
+void KeyWrite::finish(ThreadRecord& record) noexcept {
+  KeyReminder* old_reminder =
+      occupant != nullptr && occupant->has_deadline() ? static_cast<KeyReminder*>(occupant->reminder()) : nullptr;
+  if (fresh_ != nullptr && fresh_->has_deadline()) {
+    if (new_reminder_ != nullptr) {
+      new_reminder_->armed_for = final_deadline_;
+      fresh_->reminder() = new_reminder_;
+      if (store.wheel_.arm(*new_reminder_, final_deadline_)) maintenance().wake_at(final_deadline_);
+    } else {
+      fresh_->reminder() = std::exchange(old_reminder, nullptr);
+    }
+  }
+  if (old_reminder != nullptr) store.drop_reminder(*old_reminder);
+
+  Counters& counters = store.counters(record);
+  std::uint64_t bytes = fresh_ != nullptr ? fresh_->bytes() : 0;
+  if (occupant != nullptr) {
+    bytes -= occupant->bytes();
+    if (entry == nullptr) counters.add(Figure::expired, 1);
+  }
+  counters.add(Figure::bytes, bytes);
+  counters.add(Figure::writes, 1);
+
+  Cut* cut = store.cut_.load(std::memory_order_acquire);
+  const auto free_later = [cut](void* object, void (*free)(void*), std::size_t size) {
+    if (cut != nullptr) {
+      cut->defer(object, free, size);
+    } else {
+      retire(object, free, size);
+    }
+  };
+  removed.drain(free_later);
+  if (occupant != nullptr) Store::retire_entry(occupant, cut, queue_goes_on_);
+}
+
+void Store::retire_entry(Entry* entry, Cut* cut, bool queue_goes_on) noexcept {
+  if (!entry->is_queue() || queue_goes_on) {
+    const std::size_t bytes = queue_goes_on ? std::size_t{entry->units} * 16 : entry->bytes();
+    retire(
+        entry, [](void* old) { Entry::release(static_cast<Entry*>(old)); }, bytes);
+    return;
+  }
+  const auto dispose = [](void* old) { Entry::dispose(static_cast<Entry*>(old)); };
+  if (cut != nullptr) {
+    cut->defer(entry, dispose, entry->bytes());  // invariant 3 of cut.hpp
+  } else {
+    retire(entry, dispose, entry->bytes());
+  }
+}
+
+SingleWrite::SingleWrite(Store& owner, Operation operation, std::string_view name)
+    : KeyWrite(owner, name, hash_key(name)), record(thread_record()), operation_(operation) {
+  store.check_key(operation, key);
+  guard_.emplace(record);
+  store.check_writable(operation, key, record);  // within the epoch: what was open then keeps its contents until we leave
+  store.counters(record).count(operation);
+  begin();
+}
+
+SingleWrite::SingleWrite(Store& owner, std::string_view name)
+    : KeyWrite(owner, name, hash_key(name)), record(thread_record()), operation_(Operation::load) {
+  guard_.emplace(record);
+  begin();
+}
+
+void SingleWrite::begin() {
+  bucket_ = store.table_.lock(hash);
+  held = &bucket_;
+  look_up();
+}
+
+SingleWrite::~SingleWrite() {
+  store.table_.unlock(bucket_);
+  wakeups_.deliver();
+  store.help_after_write(record);
+  guard_.reset();
+  tidy(record);
+}
+
+void SingleWrite::commit() {
+  if (!changes_) return;
+  const PublishingGuard publishing(record);
+  if (store.state_.load(std::memory_order_acquire) & Store::kClosed)
+    store.fail(Errc::closed, name_of(operation_), key, "the store was closed");
+  if (fresh_ != nullptr && occupant == nullptr) position = store.table_.reserve(bucket_);
+  // From here on nothing fails.
+  serve(wakeups_);
+  settle();
+  // acquire: see stamp(). Read after all that the write has looked at (cut.hpp).
+  stamp(store.version_.load(std::memory_order_acquire));
+  publish();
+  tell_watchers();
+  finish(record);
+}
+
+}  // namespace cubby::detail

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "store/store.hpp"
+
+/// The parts that all writes are made of. store.hpp says in which order they come, and why.
+///
+/// Thread safety: an object belongs to the thread that writes.
+
+namespace cubby::detail {
+
+/// The reminder of one key; belongs to its entry, and is changed under the key's bucket lock. Whoever takes it off the entry
+/// drops it; the reaper, which may have been handed it by the wheel, looks at it within an epoch only.
+struct KeyReminder : Reminder {
+  using Reminder::Reminder;
+  std::int64_t armed_for = kNever;  ///< never later than the key's deadline, unless that is none
+};
+
+/// A key whose bucket is held, and what is to become of it.
+struct KeyWrite {
+  KeyWrite(Store& owner, std::string_view name, std::uint64_t key_hash) : store(owner), key(name), hash(key_hash) {}
+  KeyWrite(const KeyWrite&) = delete;
+  KeyWrite& operator=(const KeyWrite&) = delete;
+  /// Frees what was planned and not published.
+  ~KeyWrite();
+
+  /// Finds the key. REQUIRES: `held` covers its hash.
+  void look_up();
+
+  // Planning: may throw, and has changed nothing then. The last plan counts.
+  void plan_value(const Value& value, Deadline deadline);
+  /// The caller fills the queue; `goes_on`: with the one that the key holds now, changed.
+  Queue& plan_queue(Deadline deadline, bool goes_on);
+  /// The array that the key holds, or an empty one, as a queue to be changed. After that nothing may fail but reserving.
+  Queue& plan_change_of_array();
+  /// The value that is there, with another deadline. REQUIRES: entry.
+  void plan_same(Deadline deadline);
+  void plan_removal() noexcept;
+  bool planned() const noexcept { return changes_; }
+
+  /// Hands elements over to waiters, and ends those whose condition now holds. Claims; delivering is the caller's.
+  void serve(Wakeups& wakeups) noexcept;
+  /// Freezes the old deadline and gives it to the new entry, if that is to keep it.
+  void settle() noexcept;
+  /// The deadline that the old entry had last. REQUIRES: settled.
+  std::int64_t frozen_deadline() const noexcept { return frozen_deadline_; }
+  /// Stamps the new entry, and leaves the old one to a cut that wants it.
+  void stamp(std::uint32_t version) noexcept;
+  /// Makes it visible. Of a single key: this is the instant.
+  void publish() noexcept;
+  /// Wakes those who look for themselves. After publishing, as they look at the table.
+  void tell_watchers() noexcept;
+  /// Retires what was replaced, and arms or drops the reminder.
+  void finish(ThreadRecord& record) noexcept;
+
+  Store& store;
+  const std::string_view key;
+  const std::uint64_t hash;
+  const Table::Held* held = nullptr;
+  Table::Position position;
+  Entry* occupant = nullptr;  ///< in the slot, live or expired
+  Entry* entry = nullptr;     ///< the same if live, else null
+
+  Removed removed;  ///< elements and chunks that leave the queue that goes on
+
+ private:
+  friend class SingleWrite;
+  friend class MultiWrite;
+
+  void plan(const Entry::Plan& plan, Deadline deadline, bool goes_on);
+  void discard() noexcept;
+  bool takers_wait() const;
+  void serve_list(WaiterLists::List& list, Wakeups& wakeups);
+
+  bool changes_ = false;
+  Entry* fresh_ = nullptr;      ///< null: the key is removed
+  bool queue_goes_on_ = false;  ///< the occupant's chunks and elements belong to fresh_
+  bool published_ = false;
+  bool watched_ = false;
+  bool queue_borrowed_ = false;  ///< the queue of fresh_ is another key's until it is published
+  Deadline deadline_{};
+  std::int64_t frozen_deadline_ = kNoDeadline;
+  const KeyWrite* deadline_from_ = nullptr;  ///< whose frozen deadline becomes ours
+  std::int64_t final_deadline_ = kNoDeadline;
+  KeyReminder* new_reminder_ = nullptr;
+};
+
+/// A write of one key, from lock to wake-up.
+class SingleWrite : public KeyWrite {
+ public:
+  /// Checks, enters the epoch, locks and looks up.
+  SingleWrite(Store& store, Operation operation, std::string_view key);
+  /// The store's own writes, to read_only stores too: unchecked, and not counted.
+  SingleWrite(Store& store, std::string_view key);
+  /// Unlocks, delivers, and helps along what is due.
+  ~SingleWrite();
+
+  /// Carries out what was planned.
+  void commit();
+
+  ThreadRecord& record;
+
+ private:
+  void begin();
+
+  const Operation operation_;
+  std::optional<EpochGuard> guard_;
+  Table::Held bucket_;
+  Wakeups wakeups_;
+};
+
+/// A look at a key under its bucket's lock. REQUIRES: within an epoch, as long as it lives.
+class KeyLook {
+ public:
+  KeyLook(Store& store, std::uint64_t hash, std::string_view key) : write_(store, key, hash), bucket_(store.table_.lock(hash)) {
+    write_.held = &bucket_;
+    write_.look_up();
+  }
+  ~KeyLook() { write_.store.table_.unlock(bucket_); }
+  KeyLook(const KeyLook&) = delete;
+  KeyLook& operator=(const KeyLook&) = delete;
+
+  /// Null if the key is absent.
+  Entry* entry() const noexcept { return write_.entry; }
+  const Table::Held& bucket() const noexcept { return bucket_; }
+
+ private:
+  KeyWrite write_;
+  Table::Held bucket_;
+};
+
+}  // namespace cubby::detail

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/multi_write.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace cubby::detail {
+
+struct MultiWrite::Commit {
+  CommitStatus status;
+  std::vector<Marker> markers;
+};
+
+MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::string_view> keys)
+    : record(thread_record()), store_(store), operation_(operation) {
+  for (const std::string_view key : keys) store.check_key(operation, key);
+  std::vector<std::pair<std::uint64_t, std::string_view>> sorted;
+  sorted.reserve(keys.size());
+  for (const std::string_view key : keys) sorted.emplace_back(hash_key(key), key);
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  buckets_.reserve(sorted.size());  // KeyWrite points into it
+  for (const auto& [hash, key] : sorted) writes_.emplace_back(store, key, hash);
+
+  epochs().enter(record);
+  try {
+    store.check_writable(operation, keys.empty() ? std::string_view() : keys.front(), record);
+    store.counters(record).count(operation);
+    for (KeyWrite& write : writes_) {
+      if (buckets_.empty() || !buckets_.back().covers(write.hash)) buckets_.push_back(store.table_.lock_settled(write.hash));
+      write.held = &buckets_.back();
+    }
+    // All of one table generation: one that clear() has replaced in between would not take part in the instant.
+    while (!std::all_of(buckets_.begin(), buckets_.end(),
+                        [this](const Table::Held& bucket) { return bucket.table->chain == buckets_.front().table->chain; })) {
+      for (Table::Held& bucket : buckets_) store.table_.unlock(bucket);
+      buckets_.clear();
+      for (KeyWrite& write : writes_) {
+        if (buckets_.empty() || !buckets_.back().covers(write.hash)) buckets_.push_back(store.table_.lock_settled(write.hash));
+        write.held = &buckets_.back();
+      }
+    }
+    for (KeyWrite& write : writes_) write.look_up();
+  } catch (...) {
+    leave();
+    throw;
+  }
+}
+
+MultiWrite::~MultiWrite() { leave(); }
+
+void MultiWrite::leave() noexcept {
+  for (Table::Held& bucket : buckets_) store_.table_.unlock(bucket);
+  buckets_.clear();
+  wakeups_.deliver();
+  store_.help_after_write(record);
+  epochs().leave(record);
+  tidy(record);
+}
+
+KeyWrite* MultiWrite::find(std::string_view key) noexcept {
+  for (KeyWrite& write : writes_) {
+    if (write.key == key) return &write;
+  }
+  return nullptr;
+}
+
+void MultiWrite::plan_move(KeyWrite& from, KeyWrite& to) {
+  const Deadline deadline = from.entry->has_deadline() ? Deadline::at(from.entry->deadline()) : Deadline::none();
+  if (from.entry->is_queue()) {
+    Queue& queue = to.plan_queue(deadline, false);
+    to.queue_borrowed_ = true;
+    queue = from.entry->queue();
+    from.queue_goes_on_ = true;
+  } else {
+    to.plan_value(from.entry->value(), deadline);
+  }
+  if (from.entry->has_deadline()) to.deadline_from_ = &from;
+  from.changes_ = true;
+}
+
+void MultiWrite::commit() {
+  std::vector<KeyWrite*> changed;
+  for (KeyWrite& write : writes_) {
+    if (write.planned()) changed.push_back(&write);
+  }
+  if (changed.empty()) return;
+  const PublishingGuard publishing(record);
+  if (store_.state_.load(std::memory_order_acquire) & Store::kClosed) {
+    store_.fail(Errc::closed, name_of(operation_), changed.front()->key, "the store was closed");
+  }
+
+  auto commit = std::make_unique<Commit>();
+  place_markers(*commit, changed);
+  // From here on nothing fails. Waiters are told when all is over.
+  for (KeyWrite* write : changed) write->serve(wakeups_);
+  for (KeyWrite* write : changed) {
+    if (write->deadline_from_ == nullptr) write->settle();
+  }
+  for (KeyWrite* write : changed) {
+    if (write->deadline_from_ != nullptr) write->settle();
+  }
+  const std::uint32_t version = commit->status.commit(store_.version_);
+  for (KeyWrite* write : changed) {
+    write->stamp(version);
+    publish(*write);
+  }
+  for (KeyWrite* write : changed) {
+    write->tell_watchers();
+    write->finish(record);
+  }
+  const std::size_t bytes = sizeof(Commit) + commit->markers.size() * sizeof(Marker);
+  retire(
+      commit.release(), [](void* old) { delete static_cast<Commit*>(old); }, bytes);
+}
+
+void MultiWrite::place_markers(Commit& commit, std::span<KeyWrite* const> changed) {
+  commit.markers.reserve(changed.size());  // slots point into it
+  std::vector<std::pair<KeyWrite*, Marker*>> present, absent;
+  for (KeyWrite* write : changed) {
+    commit.markers.push_back({&commit.status, write->occupant, write->fresh_});
+    (write->occupant != nullptr ? present : absent).emplace_back(write, &commit.markers.back());
+  }
+  Table& table = store_.table_;
+  std::size_t placed = 0;
+  try {
+    for (; placed < absent.size(); ++placed) {
+      auto [write, marker] = absent[placed];
+      table.insert(*write->held, table.reserve(*write->held), write->hash, make_word(write->hash, marker, SlotKind::marker));
+    }
+  } catch (...) {
+    while (placed-- > 0) {
+      KeyWrite& write = *absent[placed].first;
+      const auto is_ours = [&write](Word word) { return key_of(word) == write.key; };
+      table.remove(*write.held, table.locate(*write.held, write.hash, is_ours), write.hash);
+    }
+    throw;
+  }
+  for (auto [write, marker] : present) {
+    const auto is_ours = [&key = write->key](Word word) { return key_of(word) == key; };
+    // Looked up again: an insert may have moved it to a further bucket.
+    table.replace(table.locate(*write->held, write->hash, is_ours), make_word(write->hash, marker, SlotKind::marker));
+  }
+}
+
+void MultiWrite::publish(KeyWrite& write) noexcept {
+  Table& table = store_.table_;
+  const Table::Position position =
+      table.locate(*write.held, write.hash, [&write](Word word) { return key_of(word) == write.key; });
+  if (write.fresh_ != nullptr) {
+    table.replace(position, make_word(write.hash, write.fresh_, SlotKind::entry));
+  } else {
+    table.remove(*write.held, position, write.hash);
+  }
+  write.published_ = true;
+}
+
+}  // namespace cubby::detail

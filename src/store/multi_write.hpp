@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "store/key_write.hpp"
+
+/// A write of several keys that takes effect at one instant (marker.hpp).
+///
+/// Thread safety: belongs to the thread that writes.
+
+namespace cubby::detail {
+
+class MultiWrite {
+ public:
+  /// Checks, enters the epoch, locks all keys (each once) and looks them up.
+  MultiWrite(Store& store, Operation operation, std::span<const std::string_view> keys);
+  ~MultiWrite();
+  MultiWrite(const MultiWrite&) = delete;
+  MultiWrite& operator=(const MultiWrite&) = delete;
+
+  /// Null if the key is not one of ours.
+  KeyWrite* find(std::string_view key) noexcept;
+
+  /// Lets `to` have what `from` has; from is removed. REQUIRES: from is there, to is not.
+  void plan_move(KeyWrite& from, KeyWrite& to);
+  /// Carries out what was planned for the keys.
+  void commit();
+
+  ThreadRecord& record;
+
+ private:
+  struct Commit;
+
+  void leave() noexcept;
+  void place_markers(Commit& commit, std::span<KeyWrite* const> changed);
+  void publish(KeyWrite& write) noexcept;
+
+  Store& store_;
+  const Operation operation_;
+  std::deque<KeyWrite> writes_;       ///< by hash
+  std::vector<Table::Held> buckets_;  ///< by hash
+  Wakeups wakeups_;
+};
+
+}  // namespace cubby::detail

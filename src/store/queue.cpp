@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/queue.hpp"
+
+#include <algorithm>
+#include <new>
+#include <span>
+
+#include "base/allocator.hpp"
+#include "value/access.hpp"
+
+namespace cubby::detail {
+
+namespace {
+
+constexpr std::size_t kSmallest = 4;
+constexpr std::size_t kLargest = 64;
+
+std::size_t chunk_bytes(std::size_t capacity) noexcept { return sizeof(Chunk) + capacity * sizeof(Value); }
+
+Chunk* make_chunk(std::size_t capacity) {
+  void* memory = allocate(chunk_bytes(capacity));
+  return new (memory) Chunk{nullptr, nullptr, 0, static_cast<std::uint32_t>(capacity), 0};
+}
+
+}  // namespace
+
+void Removed::add(Item item) noexcept {
+  if (count_ < kInline) {
+    items_[count_++] = item;
+  } else {
+    more_.push_back(item);
+  }
+}
+void Removed::add(Chunk* chunk) noexcept { add(Item{chunk, true}); }
+void Removed::add(const Value& slot) noexcept {
+  if (ValueAccess::is_counted(slot)) add(Item{ValueAccess::block(slot), false});
+}
+void Removed::free_chunk(void* chunk) noexcept { deallocate(chunk, chunk_bytes(static_cast<Chunk*>(chunk)->capacity)); }
+void Removed::release_block(void* block) noexcept {
+  auto* counted = static_cast<Block*>(block);
+  // acq_rel: as in Value::release
+  if (counted->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::destroy(counted);
+}
+std::size_t Removed::bytes_of(const Item& item) noexcept {
+  return item.is_chunk ? chunk_bytes(static_cast<Chunk*>(item.object)->capacity)
+                       : std::size_t{static_cast<Block*>(item.object)->units} * 16;
+}
+
+std::size_t Queue::End::reserve(std::size_t elements) {
+  if (top != nullptr && top_used == top->filled && top->capacity - top_used >= elements) return 0;
+  // A queue that is pushed on grows its chunks; one that is pushed and popped at the same end gets small ones.
+  const bool grown = top != nullptr && top_used == top->capacity;
+  const std::size_t usual = grown ? std::clamp<std::size_t>(std::size_t{top->capacity} * 2, kSmallest, kLargest) : kSmallest;
+  Chunk* chunk = make_chunk(std::max(usual, elements));
+  chunk->inward = top;
+  chunk->inward_used = top_used;
+  if (top != nullptr) {
+    top->outward = chunk;
+  } else {
+    bottom = chunk;
+    bottom_taken = 0;
+  }
+  top = chunk;
+  top_used = 0;
+  return chunk_bytes(chunk->capacity);
+}
+
+std::size_t Queue::End::append(const Value& element) noexcept {
+  new (slot(top, top_used)) Value(element);
+  top->filled = ++top_used;
+  ++count;
+  return ValueAccess::node_size(element);
+}
+
+template <class Visit>
+void Queue::End::for_each_run(Visit&& visit) const {
+  std::uint64_t left = count;
+  std::uint32_t used = top_used;
+  for (Chunk* chunk = top; left != 0;) {
+    const auto run = static_cast<std::uint32_t>(std::min<std::uint64_t>(used, left));
+    // Both must be read before the visitor frees the chunk.
+    Chunk* inward = chunk->inward;
+    const std::uint32_t inward_used = chunk->inward_used;
+    left -= run;
+    visit(chunk, run == 0 ? nullptr : slot(chunk, front ? used - 1 : used - run), run);
+    chunk = inward;
+    used = inward_used;
+  }
+}
+
+void Queue::End::clear(Removed& removed) noexcept {
+  for (Chunk* chunk = top; chunk != nullptr;) {
+    Chunk* inward = chunk == bottom ? nullptr : chunk->inward;  // below the bottom all is gone
+    removed.add(chunk);
+    chunk = inward;
+  }
+  *this = End(front);
+}
+
+Value Queue::take_top(End& end, Removed& removed) noexcept {
+  const auto step_inward = [&] {
+    Chunk* used_up = end.top;
+    end.top_used = used_up->inward_used;
+    end.top = used_up->inward;
+    bytes_ -= chunk_bytes(used_up->capacity);
+    removed.add(used_up);
+  };
+  while (end.top_used == 0) step_inward();  // room that was reserved, and not used
+  Value& slot = *end.slot(end.top, --end.top_used);
+  Value taken = slot;
+  removed.add(slot);
+  bytes_ -= ValueAccess::node_size(taken);
+  if (--end.count == 0) {
+    for (Chunk* chunk = end.top;; chunk = chunk->inward) {
+      bytes_ -= chunk_bytes(chunk->capacity);
+      if (chunk == end.bottom) break;
+    }
+    end.clear(removed);
+  } else if (end.top_used == 0) {
+    step_inward();
+  }
+  return taken;
+}
+
+Value Queue::take_bottom(End& end, Removed& removed) noexcept {
+  Value& slot = *end.slot(end.bottom, end.bottom_taken++);
+  Value taken = slot;
+  removed.add(slot);
+  bytes_ -= ValueAccess::node_size(taken);
+  --end.count;
+  while (end.bottom != end.top && end.bottom_taken == end.bottom->outward->inward_used) {
+    Chunk* used_up = end.bottom;
+    end.bottom = used_up->outward;
+    end.bottom_taken = 0;
+    bytes_ -= chunk_bytes(used_up->capacity);
+    removed.add(used_up);
+  }
+  // The last chunk stays while it has room: a queue that is short most of the time needs no new one for each element.
+  if (end.count == 0 && (end.top_used == end.top->capacity || end.top_used != end.top->filled)) {
+    bytes_ -= chunk_bytes(end.top->capacity);
+    end.clear(removed);
+  }
+  return taken;
+}
+
+Queue Queue::of(const Value& array) {
+  Queue queue;
+  if (array.size() == 0) return queue;
+  queue.reserve_back(std::min(array.size(), kLargest));
+  try {
+    for (const Value& element : array.elements()) {
+      const Value own = ValueAccess::compact(element);  // taking an element out must not keep the whole array alive
+      queue.reserve_back(1);
+      queue.append_back(own);
+    }
+  } catch (...) {
+    queue.destroy();
+    throw;
+  }
+  return queue;
+}
+
+Value Queue::at(std::size_t index) const {
+  const bool in_front = index < front_.count;
+  // Runs come from the top down: from the first element on in front, from the last one on at the back.
+  std::uint64_t steps = in_front ? index : size() - 1 - index;
+  const Value* found = nullptr;
+  (in_front ? front_ : back_).for_each_run([&](Chunk*, const Value* first, std::uint32_t run) {
+    if (found != nullptr) return;
+    if (steps < run) {
+      found = in_front ? first + steps : first + (run - 1 - steps);
+    } else {
+      steps -= run;
+    }
+  });
+  return *found;
+}
+
+Value Queue::flatten() const {
+  std::vector<std::span<const Value>> runs;
+  front_.for_each_run([&runs](Chunk*, const Value* first, std::uint32_t run) { runs.emplace_back(first, run); });
+  const auto back_begin = static_cast<std::ptrdiff_t>(runs.size());
+  back_.for_each_run([&runs](Chunk*, const Value* first, std::uint32_t run) { runs.emplace_back(first, run); });
+  std::reverse(runs.begin() + back_begin, runs.end());
+  return make_array(runs);
+}
+
+void Queue::destroy() noexcept {
+  for (End* end : {&front_, &back_}) {
+    if (end->top == nullptr) continue;
+    std::uint64_t left = end->count;
+    std::uint32_t used = end->top_used;
+    for (Chunk* chunk = end->top; chunk != nullptr;) {
+      const auto run = static_cast<std::uint32_t>(std::min<std::uint64_t>(used, left));
+      for (std::uint32_t place = used - run; place < used; ++place) end->slot(chunk, place)->~Value();
+      left -= run;
+      Chunk* inward = chunk == end->bottom ? nullptr : chunk->inward;
+      used = chunk->inward_used;
+      deallocate(chunk, chunk_bytes(chunk->capacity));
+      chunk = inward;
+    }
+    *end = End(end->front);
+  }
+  bytes_ = 0;
+}
+
+}  // namespace cubby::detail

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <cubby/datastore.hpp>
+
+#include "base/atomics.hpp"
+#include "base/hash.hpp"
+#include "base/timer_wheel.hpp"
+#include "store/cut.hpp"
+#include "store/entry.hpp"
+#include "store/marker.hpp"
+#include "store/thread_record.hpp"
+#include "store/waiters.hpp"
+#include "table/hash_table.hpp"
+#include "table/memory.hpp"
+
+/// One store: a table of entries, the waiters for its keys, the wheel of its deadlines, and its file.
+///
+/// How a write works (key_write.hpp has the parts): lock the key's bucket; look at the entry; plan the change, which may fail
+/// and has changed nothing then; serve the waiters; freeze the old deadline; take the version; publish; retire what was
+/// replaced; unlock; wake who was served. Writes of several keys put markers into their slots before, and take effect when one
+/// status word changes (marker.hpp).
+///
+/// clear() puts an empty table in the place of the old one. A write that entered before goes on with the old table: it takes
+/// effect before the clear.
+///
+/// Lock order: bucket locks (by hash) -> waiter shard, timer shard. Nothing is held while user code runs, but the key's buckets
+/// in modify and transact.
+///
+/// Thread safety: all public members, from any thread.
+
+namespace cubby::detail {
+
+struct KeyReminder;
+struct LoadedKey;
+struct KeyWrite;
+class SingleWrite;
+class KeyLook;
+
+/// What the table needs to know of entries.
+class TableTraits {
+ public:
+  using Bucket = detail::Bucket<StdAtomics>;
+
+  static std::uint64_t hash(Word word) noexcept;
+  static void prefetch(Word word) noexcept { __builtin_prefetch(pointer_of<void>(word)); }
+  static void dispose(Word word) noexcept;
+  static Bucket* make_buckets(std::size_t count) { return static_cast<Bucket*>(allocate_lines(count * sizeof(Bucket))); }
+  static void free_buckets(Bucket* buckets, std::size_t count) noexcept { free_lines(buckets, count * sizeof(Bucket)); }
+  static void retire(void* object, void (*free)(void*), std::size_t bytes) noexcept { detail::retire(object, free, bytes); }
+  static void growing() noexcept;
+};
+
+using Table = HashTable<StdAtomics, TableTraits>;
+
+/// When a write lets the key expire.
+struct Deadline {
+  enum class Kind : std::uint8_t { keep, none, at } kind = Kind::keep;
+  std::int64_t time = kNoDeadline;  ///< monotonic, `at` only
+
+  static Deadline keep() noexcept { return {}; }
+  static Deadline none() noexcept { return {Kind::none, kNoDeadline}; }
+  static Deadline at(std::int64_t time) noexcept { return {Kind::at, as_deadline(time)}; }
+};
+
+class Store : public std::enable_shared_from_this<Store> {
+ public:
+  /// `file` is where Options::persist leads, wherever the process goes.
+  Store(std::string name, Options options, std::filesystem::path file, bool is_sys);
+  /// REQUIRES: closed, and nobody holds it.
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  const std::string& name() const noexcept { return name_; }
+  const Options& options() const noexcept { return options_; }
+
+  // --- read.cpp
+  std::optional<Value> get(std::string_view key);
+  bool visit(std::string_view key, FunctionRef<void(const Value&)> f);
+  bool exists(std::string_view key);
+  std::optional<std::chrono::nanoseconds> ttl(std::string_view key);
+  std::vector<std::string> keys(std::string_view prefix);
+  void scan(const char* operation, std::string_view prefix, FunctionRef<bool(std::string_view, const Value&)> f);
+  std::size_t size();
+  Stats stats();
+  void check_open(const char* operation);
+
+  // --- write.cpp
+  void set(std::string_view key, const Value& value, Deadline deadline, bool expired_already = false);
+  bool set_once(std::string_view key, const Value& value, Deadline deadline, bool expired_already = false);
+  std::optional<Value> swap(std::string_view key, const Value& value);
+  Value increment(Operation operation, std::string_view key, const Value& delta);
+  Value update(std::string_view key, const Value& patch);
+  std::optional<Value> modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f);
+  bool erase(std::string_view key);
+  std::optional<Value> take(std::string_view key);
+  void clear();
+
+  // --- arrays.cpp
+  std::size_t push(std::string_view key, const Value& value, bool at_front);
+  std::optional<Value> shift(std::string_view key, bool last);
+
+  // --- wait.cpp
+  std::optional<Value> shift_wait(std::string_view key, bool last, Timeout timeout, const std::stop_token& stop);
+  Value wait(std::string_view key, const Value* expected, Timeout timeout, const std::stop_token& stop);
+  Value wait_for(std::string_view key, FunctionRef<bool(const Value&)> predicate, Timeout timeout, const std::stop_token& stop);
+
+  // --- transact.cpp
+  void transact(std::span<const std::string_view> keys, FunctionRef<void(Transaction&)> f);
+  void rename(std::string_view from, std::string_view to);
+
+  // --- expiry.cpp
+  void expire(std::string_view key, std::chrono::nanoseconds ttl);
+  bool remove_expiry(std::string_view key);
+  /// Removes what has expired, up to `most` keys; how many reminders were looked at.
+  std::size_t reap(std::size_t most);
+  /// When to reap again.
+  std::int64_t next_reminder() const noexcept;
+
+  // --- persist.cpp
+  void save();
+  void load();
+  /// Reads the file, and lets the store begin.
+  void start();
+  /// Saves if the interval has passed; the time to look again.
+  std::int64_t save_if_due(std::int64_t now);
+
+  // --- closing, by the registry
+  /// Final save, then closes. Throws, and leaves the store open, if saving fails.
+  void close();
+
+  // --- maintenance
+  bool table_moving() { return table_.moving(); }
+  /// True when nothing is left to move.
+  bool move_table();
+  /// Brings the figures of "sys" up to date.
+  void refresh_sys();
+  bool shows_live_figures() const noexcept { return (state_.load(std::memory_order_relaxed) & kSys) != 0; }
+  bool has_waiters() const noexcept { return waiting_.load(std::memory_order_relaxed) != 0; }
+  /// Sums up a figure of all threads.
+  std::uint64_t figure(Figure which) const;
+  std::uint64_t operations(Operation which) const;
+
+ private:
+  friend struct KeyWrite;
+  friend class SingleWrite;
+  friend class KeyLook;
+  friend class TransactionState;
+  friend class MultiWrite;
+
+  enum StateFlags : std::uint32_t { kClosed = 1, kSys = 2, kReadOnly = 4 };
+  using Chain = Table::Chain;
+
+  // --- errors.cpp: checks and the texts of errors
+  [[noreturn]] void fail(Errc code, const char* operation, std::string_view key, std::string_view what) const;
+  void check_key(Operation operation, std::string_view key) const {
+    if (key.size() > kMaxKeyBytes) [[unlikely]]
+      fail_key_size(operation, key);
+  }
+  [[noreturn]] void fail_key_size(Operation operation, std::string_view key) const;
+  void check_value_size(Operation operation, std::string_view key, const Value& value) const {
+    if (options_.max_value_bytes != 0 && ValueAccess::stored_size(value) > options_.max_value_bytes) [[unlikely]] {
+      fail_value_size(operation, key, ValueAccess::stored_size(value));
+    }
+  }
+  [[noreturn]] void fail_value_size(Operation operation, std::string_view key, std::size_t size) const;
+  /// Of every read.
+  void check_readable(const char* operation, std::string_view key) {
+    if (state_.load(std::memory_order_acquire) & (kClosed | kSys)) [[unlikely]]
+      check_readable_slow(operation, key);
+  }
+  void check_readable_slow(const char* operation, std::string_view key);
+  /// Of everything but get, visit, exists and ttl: not from within modify or transact.
+  void check_not_locked(const char* operation, std::string_view key, const ThreadRecord& record) const {
+    for (const LockedStore* each = record.locked; each != nullptr; each = each->outer) {
+      if (each->store == this) fail_locked(operation, key);
+    }
+  }
+  [[noreturn]] void fail_locked(const char* operation, std::string_view key) const;
+  void check_writable(Operation operation, std::string_view key, const ThreadRecord& record) const {
+    if (state_.load(std::memory_order_acquire) != 0) [[unlikely]]
+      fail_not_writable(operation, key);
+    check_not_locked(name_of(operation), key, record);
+  }
+  [[noreturn]] void fail_not_writable(Operation operation, std::string_view key) const;
+  void check_may_wait(Operation operation, std::string_view key, const ThreadRecord& record) const;
+
+  /// The live entry of the key, or null. REQUIRES: within an epoch.
+  const Entry* find(std::uint64_t hash, std::string_view key) const {
+    const Entry* found = nullptr;
+    table_.find(hash, [&found, key](Word word) {
+      prefetch_entry(word);
+      if (!is_key(word, key)) return false;
+      found = entry_of(word);
+      return true;
+    });
+    return found != nullptr && !found->expired() ? found : nullptr;
+  }
+  Counters& counters(ThreadRecord& record) { return record.counters(number_); }
+
+  /// An operation on a number, for increment and decrement alike.
+  Value sum(Operation operation, std::string_view key, const Value& left, const Value& right) const;
+  Value shift_now(SingleWrite& write, bool last);
+  std::optional<Value> await(Operation operation, std::string_view key, std::uint64_t hash, ThreadWaiter& waiter,
+                             std::int64_t deadline, const std::stop_token& stop);
+  /// Adds a waiter to the key's list; false if clear() came between, and it has to look again. REQUIRES: the bucket held.
+  bool add_waiter(const Table::Held& held, std::uint64_t hash, std::string_view key, Waiter& waiter);
+  void help_after_write(ThreadRecord& record);
+  /// Whether a running cut wants the entry left as it is.
+  bool cut_wants(const Entry& entry) const noexcept;
+  /// Frees an entry that is out of the table, with its queue unless that goes on in another entry.
+  static void retire_entry(Entry* entry, Cut* cut, bool queue_goes_on) noexcept;
+  /// Removes, or arms again, what has this hash; false if its bucket is busy.
+  bool reap_hash(ThreadRecord& record, std::uint64_t hash);
+  /// Takes a reminder out of the wheel and frees it later.
+  void drop_reminder(Reminder& reminder) noexcept;
+  void dispose(Word word) noexcept;
+  void dispose_later(Chain* chain);
+  struct CutKey;
+  /// All keys at one instant, sorted.
+  std::vector<CutKey> take_cut();
+  void collect(const Chain* chain, Cut& cut, std::vector<CutKey>& keys);
+  /// REQUIRES: saving_ held.
+  void write_file(const char* operation);
+  void put_loaded(std::span<const LoadedKey> keys);
+  void drop_contents();
+
+  // What reads touch.
+  alignas(64) std::atomic<std::uint32_t> state_;
+  const std::uint32_t number_;  ///< which counters are ours
+  TableTraits traits_;
+  Table table_;
+  // What writes touch besides.
+  alignas(64) std::atomic<std::uint32_t> version_{0};
+  std::atomic<Cut*> cut_{nullptr};
+  std::atomic<std::size_t> waiting_{0};
+  WaiterLists waiters_;
+  TimerWheel wheel_;
+
+  const std::string name_;
+  const Options options_;
+  const std::filesystem::path file_;
+  std::array<std::uint64_t, kOperations + kFigures> baseline_{};  ///< of counters that another store had before
+
+  std::mutex busy_;                         ///< the next one
+  std::vector<std::uint64_t> busy_hashes_;  ///< to be reaped, but their buckets were held
+  std::atomic<std::size_t> busy_count_{0};
+  std::atomic<std::int64_t> last_horizon_{0};  ///< when a scan raised the version last
+  std::mutex structure_;                       ///< clear, and the begin and end of a cut
+  std::mutex saving_;                          ///< one save or load at a time
+  std::vector<Chain*> kept_chains_;            ///< cleared while there was a cut; under structure_
+  std::uint64_t saved_writes_ = 0;             ///< figure(writes) when the last save began; under saving_
+  std::int64_t next_save_ = kNever;            ///< maintenance only, once started
+  std::mutex refreshing_;                      ///< sys: one refresh at a time
+  mutable std::mutex save_state_;              ///< the next two
+  std::uint64_t saves_ = 0;
+  std::string last_save_error_;
+};
+
+}  // namespace cubby::detail

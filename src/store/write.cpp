@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "store/key_write.hpp"
+#include "store/maintenance.hpp"
+
+namespace cubby::detail {
+
+namespace {
+
+constexpr std::size_t kBucketsToHelp = 4;
+constexpr std::uint32_t kWritesBetweenChecks = 32;
+constexpr std::int64_t kBacklog = 20'000'000;  // ns that maintenance may be late before writers help
+constexpr std::size_t kKeysToReap = 64;
+
+}  // namespace
+
+void Store::help_after_write(ThreadRecord& record) {
+  table_.help(kBucketsToHelp);
+  if (++record.writes_to_check % kWritesBetweenChecks != 0) return;
+  const std::int64_t due = wheel_.next_due();
+  if (due != kNever && due < coarse_now() - kBacklog) [[unlikely]]
+    reap(kKeysToReap);
+}
+
+void Store::set(std::string_view key, const Value& value, Deadline deadline, bool expired_already) {
+  check_value_size(Operation::set, key, value);
+  SingleWrite write(*this, Operation::set, key);
+  if (expired_already) {
+    if (write.occupant == nullptr) return;
+    write.plan_removal();
+  } else {
+    write.plan_value(value, deadline);
+  }
+  write.commit();
+}
+
+bool Store::set_once(std::string_view key, const Value& value, Deadline deadline, bool expired_already) {
+  check_value_size(Operation::set_once, key, value);
+  SingleWrite write(*this, Operation::set_once, key);
+  if (write.entry != nullptr) return false;
+  if (expired_already) return true;  // stored, and gone at once
+  write.plan_value(value, deadline);
+  write.commit();
+  return true;
+}
+
+std::optional<Value> Store::swap(std::string_view key, const Value& value) {
+  check_value_size(Operation::swap, key, value);
+  SingleWrite write(*this, Operation::swap, key);
+  std::optional<Value> old;
+  if (write.entry != nullptr) old = write.entry->value();
+  write.plan_value(value, Deadline::keep());
+  write.commit();
+  return old;
+}
+
+Value Store::sum(Operation operation, std::string_view key, const Value& left, const Value& right) const {
+  if (!right.is_number()) fail(Errc::type_mismatch, name_of(operation), key, "the delta is not a number");
+  if (!left.is_number()) fail(Errc::type_mismatch, name_of(operation), key, "the key holds something else than a number");
+  const bool minus = operation == Operation::decrement;
+  if (left.is_int() && right.is_int()) {
+    std::int64_t result = 0;
+    const bool overflow = minus ? __builtin_sub_overflow(left.as_int(), right.as_int(), &result)
+                                : __builtin_add_overflow(left.as_int(), right.as_int(), &result);
+    if (overflow) {
+      fail(Errc::overflow, name_of(operation), key,
+           std::to_string(left.as_int()) + (minus ? " - " : " + ") + std::to_string(right.as_int()) +
+               " does not fit into 64 bits");
+    }
+    return result;
+  }
+  return minus ? left.as_double() - right.as_double() : left.as_double() + right.as_double();
+}
+
+Value Store::increment(Operation operation, std::string_view key, const Value& delta) {
+  SingleWrite write(*this, operation, key);
+  const Value old = write.entry != nullptr && !write.entry->is_queue() ? write.entry->value()
+                    : write.entry != nullptr                           ? Value()
+                                                                       : Value(0);
+  const Value result = sum(operation, key, old, delta);
+  write.plan_value(result, Deadline::keep());
+  write.commit();
+  return result;
+}
+
+Value Store::update(std::string_view key, const Value& patch) {
+  SingleWrite write(*this, Operation::update, key);
+  if (!patch.is_object()) fail(Errc::type_mismatch, "update", key, "the patch is not an object");
+  Value old = Value::object({});
+  if (write.entry != nullptr) {
+    if (write.entry->is_queue()) fail(Errc::type_mismatch, "update", key, "the key holds an array, not an object");
+    old = write.entry->value();
+    if (!old.is_object()) fail(Errc::type_mismatch, "update", key, "the key holds something else than an object");
+  }
+  const Value result = merge_patch(old, patch);
+  check_value_size(Operation::update, key, result);
+  write.plan_value(result, Deadline::keep());
+  write.commit();
+  return result;
+}
+
+std::optional<Value> Store::modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f) {
+  SingleWrite write(*this, Operation::modify, key);
+  std::optional<Value> old;
+  if (write.entry != nullptr) old = write.entry->value();
+  std::optional<Value> result;
+  {
+    const LockedStore locked{this, write.record.locked};
+    write.record.locked = &locked;
+    struct Restore {
+      ThreadRecord& record;
+      const LockedStore* outer;
+      ~Restore() { record.locked = outer; }
+    } const restore{write.record, locked.outer};
+    result = f(std::move(old));
+  }
+  if (result) {
+    check_value_size(Operation::modify, key, *result);
+    write.plan_value(*result, Deadline::keep());
+  } else {
+    if (write.occupant == nullptr) return result;
+    write.plan_removal();
+  }
+  write.commit();
+  return result;
+}
+
+bool Store::erase(std::string_view key) {
+  SingleWrite write(*this, Operation::erase, key);
+  const bool found = write.entry != nullptr;
+  if (write.occupant == nullptr) return found;
+  write.plan_removal();
+  write.commit();
+  return found;
+}
+
+std::optional<Value> Store::take(std::string_view key) {
+  SingleWrite write(*this, Operation::take, key);
+  std::optional<Value> old;
+  if (write.entry != nullptr) old = write.entry->value();
+  if (write.occupant == nullptr) return old;
+  write.plan_removal();
+  write.commit();
+  return old;
+}
+
+void Store::clear() {
+  ThreadRecord& record = thread_record();
+  check_writable(Operation::clear, {}, record);
+  Counters& figures = counters(record);
+  figures.count(Operation::clear);
+  drop_contents();
+  figures.add(Figure::writes, 1);
+}
+
+}  // namespace cubby::detail
