@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cubby/cubby.hpp>
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/exit_codes.hpp"
+#include "cli/invocation.hpp"
+#include "cli/text.hpp"
+
+namespace cubby::cli {
+
+CLI::App& add_shell_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& description,
+                            const std::string& group, const std::string& examples, std::function<Result()> action) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->group(group);
+  // CLI11's own handling of an environment variable would fill the option of every other subcommand too, over this one's.
+  command
+      ->add_option("-f,--file", invocation.file,
+                   "The store: a JSON file of {key: value} (default: the environment's CUBBY_FILE)")
+      ->type_name("FILE");
+  command->footer("Examples:\n" + examples);
+  command->callback([&invocation, action = std::move(action)] {
+    if (const char* file = std::getenv("CUBBY_FILE"); file != nullptr && invocation.file.empty()) invocation.file = file;
+    invocation.action = action;
+  });
+  return *command;
+}
+
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  cubby demo sessions\n"
+    "  cubby set user:7 '{\"name\": \"Ann\"}' --file store.json\n"
+    "  cubby get user:7 --file store.json\n"
+    "  export CUBBY_FILE=store.json; cubby incr visits; cubby keys\n"
+    "  cubby get --help                     # each command has examples of its own\n"
+    "\n"
+    "Values are JSON in and out. A key or value that starts with a dash goes behind --.\n"
+    "Reading commands never change the file. Writing commands replace it as a whole, and hold a lock (flock) on its\n"
+    "folder meanwhile, so any number of them may run at once and no update is lost. They don't know of a program that\n"
+    "has the same file open as its store: let that program do the writing.\n"
+    "\n"
+    "Exit codes:\n"
+    "  0    done\n"
+    "  1    the key is absent (rename, set --once: is there already), the array is empty, or the answer is false\n"
+    "  2    the command line or a value is wrong; nothing was changed\n"
+    "  3    the store: file missing, damaged or not writable, a value of the wrong type, ...; nothing was changed\n"
+    "  4    demo: what was found is not what was done\n"
+    "  130  demo: interrupted before there was anything to verify";
+
+int complain(const std::string& text, int code) {
+  if (!text.empty()) fmt::print(stderr, "cubby: {}\n", text);
+  return code;
+}
+
+/// The command line as CLI11 wants it, last argument first.
+std::vector<std::string> arguments(int argc, char** argv) {
+  std::vector<std::string> all(argv + 1, argv + argc);
+  // Where an option takes several, CLI11 takes [a,b] for two of them; kListGuard keeps such a key whole.
+  if (!all.empty() && all.front() == "del") {
+    for (std::string& argument : all) {
+      if (argument.starts_with('[') && argument.ends_with(']')) argument += kListGuard;
+    }
+  }
+  std::reverse(all.begin(), all.end());
+  return all;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("cubby: a concurrent datastore inside your process, and its files from the shell", "cubby");
+  app.set_version_flag("-V,--version", "cubby " CUBBY_VERSION, "Print the version and exit");
+  app.footer(kFooter);
+  app.get_formatter()->column_width(32);
+  app.require_subcommand(0, 1);  // none is reported below: CLI11 would report it before a mistyped name
+
+  Invocation invocation;
+  add_demo_command(app, invocation);
+  add_reading_commands(app, invocation);
+  add_writing_commands(app, invocation);
+  add_queue_commands(app, invocation);
+
+  try {
+    app.parse(arguments(argc, argv));
+  } catch (const CLI::Success& success) {
+    app.exit(success);
+    return std::fflush(stdout) == 0 ? kExitOk : complain("standard output can't be written", kExitStore);
+  } catch (const CLI::ParseError& error) {
+    if (app.get_subcommands().empty() && argv[1][0] != '-') {
+      return complain(fmt::format("there is no command {}; cubby --help lists them", in_quotes(argv[1])), kExitUsage);
+    }
+    std::string name = "cubby";
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      name += " " + at->get_name();
+    }
+    fmt::print(stderr, "{}: {}\nTry: {} --help\n", name, error.what(), name);
+    return kExitUsage;
+  }
+  if (!invocation.action) {
+    fmt::print(stderr, "{}", app.help());
+    return kExitUsage;
+  }
+
+  try {
+    const Result result = invocation.action();
+    if (std::fwrite(result.out.data(), 1, result.out.size(), stdout) != result.out.size() || std::fflush(stdout) != 0) {
+      return complain("standard output can't be written", kExitStore);
+    }
+    return result.code;
+  } catch (const AnswerNo& no) {
+    return complain(no.what(), kExitNo);
+  } catch (const UsageError& error) {
+    return complain(error.what(), kExitUsage);
+  } catch (const StoreError& error) {
+    return complain(error.what(), kExitStore);
+  } catch (const Error& error) {
+    return complain(error.what(), kExitStore);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory", kExitStore);
+  } catch (const std::exception& error) {
+    return complain(error.what(), kExitStore);
+  }
+}
+
+}  // namespace
+
+}  // namespace cubby::cli
+
+int main(int argc, char** argv) {
+  const int code = cubby::cli::run(argc, argv);
+  std::fflush(stderr);
+  // A store file still open belongs to a command that failed: it must stay as it was, where a normal exit would save it.
+  std::_Exit(code);
+}
