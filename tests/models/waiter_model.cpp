@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// A call that waits for an element, a writer that has one, a close and a cancellation: exactly one ends the wait, and the
+// element is delivered exactly once or stays.
+
+#include "models/model.hpp"
+#include "store/waiter_state.hpp"
+
+namespace cubby::models {
+namespace {
+
+template <class Policy>
+struct WaiterSuite : rl::test_suite<WaiterSuite<Policy>, 4> {
+  enum { kNothing, kElement, kClosed };
+
+  struct Waiter {
+    detail::WaiterState<Policy> state;
+    Plain<int> result{kNothing};
+  };
+
+  /// As WaiterLists: who claims takes the waiter out of the list under its mutex, and delivers after that.
+  Waiter* claim(int result) {
+    Waiter* waiter = list.get();
+    if (waiter == nullptr || !waiter->state.claim()) return nullptr;
+    waiter->result.set(result);
+    list.set(nullptr);
+    return waiter;
+  }
+
+  void wait() {
+    auto* waiter = new Waiter;
+    bucket.lock();
+    if (queue.get() > 0) {
+      queue.set(queue.get() - 1);
+      bucket.unlock();
+      ++delivered;
+      delete waiter;
+      return;
+    }
+    shard.lock();
+    list.set(waiter);
+    shard.unlock();
+    bucket.unlock();
+    // As Store::await(): time may be over whenever it likes.
+    while (!waiter->state.done()) {
+      if ((stop.load(std::memory_order_relaxed) || rl::rand(4) == 0) && waiter->state.give_up()) {
+        shard.lock();
+        if (list.get() == waiter) list.set(nullptr);
+        shard.unlock();
+        require(waiter->result.get() == kNothing, "gave up, and yet has a result");
+        ++given_up;
+        delete waiter;
+        return;
+      }
+      rl::yield(1, $);
+    }
+    require(waiter->result.get() != kNothing, "done without a result");
+    ++(waiter->result.get() == kElement ? delivered : closed);
+    delete waiter;
+  }
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      wait();
+    } else if (index == 1) {
+      bucket.lock();
+      shard.lock();
+      Waiter* waiter = claim(kElement);
+      shard.unlock();
+      if (waiter == nullptr) queue.set(queue.get() + 1);
+      bucket.unlock();
+      if (waiter != nullptr) waiter->state.finish();
+    } else if (index == 2) {
+      shard.lock();
+      Waiter* waiter = claim(kClosed);
+      shard.unlock();
+      if (waiter != nullptr) waiter->state.finish();
+    } else {
+      stop.store(true, std::memory_order_relaxed);
+    }
+  }
+
+  void after() {
+    require(delivered + closed + given_up == 1, "the wait has not ended once");
+    require(delivered + queue.get() == 1, "the element is lost, or there twice");
+    require(list.get() == nullptr, "a waiter stays in the list");
+  }
+
+  RelacyMutex bucket, shard;
+  Plain<Waiter*> list{nullptr};  // under shard
+  Plain<int> queue{0};           // under bucket
+  typename Policy::template Atomic<bool> stop{false};
+  int delivered = 0, closed = 0, given_up = 0;  // of the waiting thread
+};
+
+CUBBY_RELAXED(finish);
+CUBBY_RELAXED(done);
+
+/// Claims and gives up whoever was first.
+struct NoRace : Faithful {
+  static bool forces(std::string_view function) { return function == "end_by"; }
+};
+
+/// Takes a waiter for done once it is claimed.
+struct DoneTooSoon : Faithful {
+  template <class T>
+  static T loaded(std::string_view function, T value) {
+    if constexpr (std::is_enum_v<T>) return function == "done" && value == T{1} ? T{2} : value;
+    return value;
+  }
+};
+
+}  // namespace
+}  // namespace cubby::models
+
+int main(int count, char** arguments) {
+  using namespace cubby::models;
+  Runner runner(count, arguments);
+  runner.holds<WaiterSuite<RelacyAtomics<>>>("one of four ends a wait", 200000);
+  runner.holds_in_all<WaiterSuite<RelacyAtomics<>>>("one of four ends a wait, all with two preemptions", 2);
+
+  runner.is_found<WaiterSuite<RelacyAtomics<Relaxed_finish>>>("finish relaxed", 200000);
+  runner.is_found<WaiterSuite<RelacyAtomics<Relaxed_done>>>("done relaxed", 200000);
+  runner.is_found<WaiterSuite<RelacyAtomics<NoRace>>>("claimed and given up at once", 200000);
+  runner.is_found<WaiterSuite<RelacyAtomics<DoneTooSoon>>>("done when claimed", 200000);
+  return runner.exit_code();
+}
