@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <thread>
+
+#include "harness.hpp"
+#include "report.hpp"
+#include "workloads.hpp"
+
+namespace {
+
+std::vector<int> default_threads() {
+  std::vector<int> counts = {1, 2};
+  for (const int count : {4, 8, 16}) {
+    if (count <= static_cast<int>(std::thread::hardware_concurrency())) counts.push_back(count);
+  }
+  counts.push_back(1000);
+  return counts;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Measures cubby against the design it replaces, against its peers and against the unsynchronised ceiling.");
+  std::string mode = "full";
+  std::string filter;
+  std::string report;
+  std::string raw;
+  int rounds = 0;
+  int slice = 0;
+  bench::RunOptions options;
+  options.threads = default_threads();
+  app.add_option("mode", mode, "full, or quick (two minutes, three rounds, the main rows)")
+      ->check(CLI::IsMember({"full", "quick"}));
+  app.add_option("--filter", filter,
+                 "only series \"workload/entries/threads/store\" in which this regular expression is found");
+  app.add_option("--rounds", rounds, "interleaved rounds (7; quick 3)")->check(CLI::PositiveNumber);
+  app.add_option("--slice-ms", slice, "length of a slice; 2.5 times that at 1000 threads (160; quick 60)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--threads", options.threads, "thread counts, as 1,2,1000")->delimiter(',');
+  app.add_option("--report", report, "Markdown file to put the report into, plots beside it");
+  app.add_option("--raw", raw, "file for all single measurements, JSON");
+  app.add_flag("--list", options.list, "print the names of the series and stop");
+  app.add_flag("--cpu-time", options.processor_time, "rates by processor time, which says more on a machine that is busy");
+  app.footer(
+      "Examples:\n  cubby_bench quick\n  cubby_bench --filter '^(get|visit)/20000/2/' --rounds 15\n  cubby_bench --report "
+      "docs/benchmarks.md");
+  CLI11_PARSE(app, argc, argv);
+  options.quick = mode == "quick";
+  options.rounds = rounds != 0 ? rounds : options.quick ? 3 : 7;
+  options.slice = bench::milliseconds(slice != 0 ? slice : options.quick ? 60 : 160);
+  if (!filter.empty()) options.filter = std::regex(filter);
+
+  const auto start = std::chrono::steady_clock::now();
+  bench::Results results;
+  bench::run_sessions(options, results, 20'000);
+  bench::run_deadlines(options, results, 20'000);
+  bench::run_counters_and_queues(options, results);
+  bench::run_waiting(options, results);
+  bench::run_sessions(options, results, 1'000'000);
+  if (!options.quick) bench::run_deadlines(options, results, 1'000'000);
+  bench::run_processes(options, results);
+  if (options.list) return 0;
+
+  std::string command = "./dev bench";
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--report" || argument == "--raw") {
+      ++i;
+    } else {
+      command += " " + argument;
+    }
+  }
+  bench::write_targets(std::cout, results);
+  if (!raw.empty()) bench::write_raw(raw, results);
+  if (!report.empty()) bench::write_report(report, command, options, results);
+  const auto minutes = std::chrono::duration<double, std::ratio<60>>(std::chrono::steady_clock::now() - start).count();
+  std::fprintf(stderr, "done in %.1f minutes\n", minutes);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    if (argc == 3 && std::string(argv[1]) == "--child") return bench::run_child(argv[2]);
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "cubby_bench: %s\n", error.what());
+    return 1;
+  }
+}
