@@ -11,9 +11,13 @@ KeyWrite::~KeyWrite() {
 
 void KeyWrite::discard() noexcept {
   if (fresh_ != nullptr) {
+    // What is left of a queue that goes on, or is borrowed, still belongs to an old entry.
+    if (queue_goes_on_) fresh_->queue_to_fill().abandon(entry->queue());
     if (queue_goes_on_ || queue_borrowed_) {
-      Entry::release(fresh_);  // the chunks belong to an old entry still
+      removed.forget();
+      Entry::release(fresh_);
     } else {
+      removed.free_now();
       Entry::dispose(fresh_);
     }
   }

@@ -35,6 +35,13 @@ void Removed::add(Chunk* chunk) noexcept { add(Item{chunk, true}); }
 void Removed::add(const Value& slot) noexcept {
   if (ValueAccess::is_counted(slot)) add(Item{ValueAccess::block(slot), false});
 }
+void Removed::forget() noexcept {
+  count_ = 0;
+  more_.clear();
+}
+void Removed::free_now() noexcept {
+  drain([](void* object, void (*free)(void*), std::size_t) { free(object); });
+}
 void Removed::free_chunk(void* chunk) noexcept { deallocate(chunk, chunk_bytes(static_cast<Chunk*>(chunk)->capacity)); }
 void Removed::release_block(void* block) noexcept {
   auto* counted = static_cast<Block*>(block);
@@ -120,6 +127,34 @@ Value Queue::take_top(End& end, Removed& removed) noexcept {
     step_inward();
   }
   return taken;
+}
+
+bool Queue::End::reaches(const Chunk* chunk) const noexcept {
+  for (const Chunk* each = top; each != nullptr; each = each == bottom ? nullptr : each->inward) {
+    if (each == chunk) return true;
+  }
+  return false;
+}
+
+void Queue::End::abandon(const End& base) noexcept {
+  Chunk* chunk = top;
+  std::uint32_t used = top_used;
+  while (chunk != nullptr && !base.reaches(chunk)) {
+    for (std::uint32_t place = 0; place < used; ++place) slot(chunk, place)->~Value();
+    Chunk* inward = chunk->inward;
+    used = chunk->inward_used;
+    deallocate(chunk, chunk_bytes(chunk->capacity));
+    chunk = inward;
+  }
+  if (chunk == nullptr || chunk != base.top) return;
+  // These slots were never shown to anybody, so they may be written again.
+  for (std::uint32_t place = base.top_used; place < used; ++place) slot(chunk, place)->~Value();
+  if (used > base.top_used) chunk->filled = base.top_used;
+}
+
+void Queue::abandon(const Queue& base) noexcept {
+  front_.abandon(base.front_);
+  back_.abandon(base.back_);
 }
 
 Value Queue::take_bottom(End& end, Removed& removed) noexcept {

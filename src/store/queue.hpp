@@ -55,13 +55,16 @@ class Removed {
   void add(Chunk* chunk) noexcept;
   /// Takes over a slot's reference.
   void add(const Value& slot) noexcept;
+  /// The elements stay with the queue that they were to leave.
+  void forget() noexcept;
+  /// Frees all. REQUIRES: nobody reads the queue that they have left.
+  void free_now() noexcept;
   /// Calls `visit(void* object, void (*free)(void*), bytes)` for each: freeing is up to it now.
   template <class Visit>
   void drain(Visit&& visit) {
     for (std::size_t index = 0; index < count_; ++index) hand_out(items_[index], visit);
     for (const Item& item : more_) hand_out(item, visit);
-    count_ = 0;
-    more_.clear();
+    forget();
   }
 
  private:
@@ -114,6 +117,9 @@ class Queue {
 
   /// Frees all elements and chunks. REQUIRES: nobody reads any version.
   void destroy() noexcept;
+  /// Frees what was appended to this version since it was copied from `base`, which stays the newest one. REQUIRES: this
+  /// version was never published; nothing was taken out after the first append.
+  void abandon(const Queue& base) noexcept;
 
   /// Memory of chunks and elements.
   std::size_t bytes() const noexcept { return bytes_; }
@@ -138,6 +144,8 @@ class Queue {
     template <class Visit>
     void for_each_run(Visit&& visit) const;
     void clear(Removed& removed) noexcept;
+    bool reaches(const Chunk* chunk) const noexcept;
+    void abandon(const End& base) noexcept;
   };
 
   Value take_top(End& end, Removed& removed) noexcept;

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace cubby::detail {
+namespace {
+
+/// Too long to lie in the Value, so that a lost reference is a leak.
+Value item(int number) { return {"an element that needs a block of its own, number " + std::to_string(number)}; }
+
+std::vector<Value> items(int from, int count) {
+  std::vector<Value> made;
+  for (int number = from; number < from + count; ++number) made.push_back(item(number));
+  return made;
+}
+
+void append(Queue& queue, int from, int count, bool front = false) {
+  for (int number = from; number < from + count; ++number) {
+    if (front) {
+      queue.reserve_front(1);
+      queue.append_front(item(number));
+    } else {
+      queue.reserve_back(1);
+      queue.append_back(item(number));
+    }
+  }
+}
+
+/// Changes that were planned and given up: neither the elements, nor the memory, nor what comes after may show it. What they
+/// leak, AddressSanitizer finds.
+class QueueAbandon : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override { append(queue_, 0, GetParam()); }
+  void TearDown() override { queue_.destroy(); }
+  void expect_untouched() {
+    EXPECT_EQ(queue_.flatten(), Value::array(items(0, GetParam())));
+    append(queue_, GetParam(), 70);
+    EXPECT_EQ(queue_.flatten(), Value::array(items(0, GetParam() + 70)));
+  }
+  Queue queue_;
+};
+
+TEST_P(QueueAbandon, FreesWhatWasAppended) {
+  for (const int count : {1, 3, 200}) {
+    for (const bool front : {false, true}) {
+      Queue planned = queue_;
+      append(planned, 1000, count, front);
+      planned.abandon(queue_);
+    }
+  }
+  expect_untouched();
+}
+
+TEST_P(QueueAbandon, FreesRoomThatWasNotUsed) {
+  Queue planned = queue_;
+  planned.reserve_back(100);
+  planned.reserve_front(100);
+  planned.abandon(queue_);
+  expect_untouched();
+}
+
+TEST_P(QueueAbandon, LeavesWhatWasTakenWhereItWas) {
+  for (const bool last : {false, true}) {
+    Queue planned = queue_;
+    Removed removed;
+    for (int taken = 0; taken < (GetParam() + 1) / 2; ++taken) last ? planned.take_last(removed) : planned.take_first(removed);
+    append(planned, 1000, 10);
+    append(planned, 2000, 10, true);
+    planned.abandon(queue_);
+    removed.forget();
+  }
+  expect_untouched();
+}
+
+TEST_P(QueueAbandon, OfAQueueThatWasEmptied) {
+  Queue planned = queue_;
+  Removed removed;
+  while (planned.size() != 0) planned.take_first(removed);
+  append(planned, 1000, 10);
+  planned.abandon(queue_);
+  removed.forget();
+  expect_untouched();
+}
+
+INSTANTIATE_TEST_SUITE_P(Lengths, QueueAbandon, testing::Values(0, 1, 4, 5, 63, 200));
+
+}  // namespace
+}  // namespace cubby::detail
