@@ -2,12 +2,12 @@
 #include "storage/file_system.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -81,6 +81,80 @@ class RealNewFile final : public FileSystem::NewFile {
   fs::path path_;
 };
 
+class RealReadFile final : public FileSystem::ReadFile {
+ public:
+  RealReadFile(Descriptor descriptor, fs::path path) noexcept : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
+
+  std::uint64_t size() override {
+    struct stat found {};
+    if (::fstat(descriptor_.get(), &found) < 0) throw_io_error("looking at", path_, errno);
+    return static_cast<std::uint64_t>(found.st_size);
+  }
+
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) override {
+    std::size_t length = 0;
+    while (length < bytes.size()) {
+      const ssize_t part = uninterrupted([&] {
+        return ::pread(descriptor_.get(), bytes.data() + length, bytes.size() - length, static_cast<off_t>(offset + length));
+      });
+      if (part < 0) throw_io_error("reading", path_, errno);
+      if (part == 0) break;
+      length += static_cast<std::size_t>(part);
+    }
+    return length;
+  }
+
+ private:
+  Descriptor descriptor_;
+  fs::path path_;
+};
+
+class RealMappedFile final : public FileSystem::MappedFile {
+ public:
+  RealMappedFile(Descriptor descriptor, fs::path path, std::size_t size)
+      : descriptor_(std::move(descriptor)), path_(std::move(path)), size_(size) {
+    void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_.get(), 0);
+    if (address == MAP_FAILED) throw_io_error("mapping", path_, errno);
+    address_ = static_cast<std::byte*>(address);
+  }
+  ~RealMappedFile() override { ::munmap(address_, size_); }
+
+  std::span<std::byte> bytes() noexcept override { return {address_, size_}; }
+
+  void sync() override {
+    // On Linux it writes what was stored through mappings too.
+    if (uninterrupted([&] { return ::fdatasync(descriptor_.get()); }) < 0) throw_io_error("syncing", path_, errno);
+  }
+
+  void prepare(std::size_t offset, std::size_t length) noexcept override {
+#ifdef MADV_POPULATE_WRITE
+    constexpr std::size_t kPage = 4096;
+    const std::size_t first = offset / kPage * kPage;
+    const std::size_t last = std::min(offset + length, size_);
+    // One call instead of a fault for each page. Kernels before 5.14 refuse it, and take the faults.
+    if (first < last) ::madvise(address_ + first, last - first, MADV_POPULATE_WRITE);
+#else
+    (void)offset, (void)length;
+#endif
+  }
+
+ private:
+  Descriptor descriptor_;
+  fs::path path_;
+  std::size_t size_;
+  std::byte* address_ = nullptr;
+};
+
+/// A POSIX record lock: it belongs to the process, ends with it whatever way it dies, isn't inherited by forked children, and
+/// the kernel knows whose it is.
+class RealLock final : public FileSystem::Lock {
+ public:
+  explicit RealLock(Descriptor descriptor) noexcept : descriptor_(std::move(descriptor)) {}
+
+ private:
+  Descriptor descriptor_;
+};
+
 class RealFileSystem final : public FileSystem {
  public:
   std::optional<Status> status(const fs::path& path) override {
@@ -116,15 +190,10 @@ class RealFileSystem final : public FileSystem {
       if (errno == ENOENT) return std::nullopt;
       throw_io_error("opening", path, errno);
     }
-    struct stat found {};
-    if (::fstat(file.get(), &found) < 0) throw_io_error("looking at", path, errno);
-    if (S_ISDIR(found.st_mode)) throw_io_error("reading", path, EISDIR);
-    if (!S_ISREG(found.st_mode)) throw_io_error("reading something that is no regular file,", path, EINVAL);
-
     std::string text;
     std::size_t length = 0;
     // One byte more than it should have tells the end from growth without a second pass.
-    text.resize(static_cast<std::size_t>(found.st_size) + 1);
+    text.resize(regular_size(file.get(), path) + 1);
     for (;;) {
       const ssize_t part = uninterrupted([&] { return ::read(file.get(), text.data() + length, text.size() - length); });
       if (part < 0) throw_io_error("reading", path, errno);
@@ -154,6 +223,77 @@ class RealFileSystem final : public FileSystem {
     }
   }
 
+  std::unique_ptr<ReadFile> open(const fs::path& path) override {
+    Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
+    if (file.get() < 0) {
+      if (errno == ENOENT) return nullptr;
+      throw_io_error("opening", path, errno);
+    }
+    regular_size(file.get(), path);
+    return std::make_unique<RealReadFile>(std::move(file), path);
+  }
+
+  std::unique_ptr<MappedFile> create_mapped(const fs::path& path, std::size_t size) override {
+    Descriptor file(
+        uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666); }));
+    if (file.get() < 0) throw_io_error("creating", path, errno);
+    try {
+      int error = EINTR;
+      while (error == EINTR) error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size));
+      if (error != 0) throw_io_error("reserving " + std::to_string(size) + " bytes for", path, error);
+      return std::make_unique<RealMappedFile>(std::move(file), path, size);
+    } catch (...) {
+      ::unlink(path.c_str());
+      throw;
+    }
+  }
+
+  std::unique_ptr<MappedFile> map(const fs::path& path) override {
+    Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK); }));
+    if (file.get() < 0) throw_io_error("opening", path, errno);
+    const std::size_t size = regular_size(file.get(), path);
+    return std::make_unique<RealMappedFile>(std::move(file), path, size);
+  }
+
+  std::vector<std::string> list(const fs::path& folder) override {
+    std::error_code error;
+    std::vector<std::string> names;
+    fs::directory_iterator each(folder, error);
+    for (; !error && each != fs::directory_iterator(); each.increment(error)) names.push_back(each->path().filename().string());
+    if (error) throw_io_error("listing", folder, error.value());
+    return names;
+  }
+
+  void make_folder(const fs::path& folder) override {
+    if (::mkdir(folder.c_str(), 0777) < 0 && errno != EEXIST) throw_io_error("making the folder", folder, errno);
+    const auto made = status(folder);
+    if (!made || made->kind != Kind::folder) throw_io_error("making the folder", folder, ENOTDIR);
+  }
+
+  std::unique_ptr<Lock> lock(const fs::path& path) override {
+    Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
+    if (file.get() < 0) throw_io_error("opening", path, errno);
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (uninterrupted([&] { return ::fcntl(file.get(), F_SETLK, &whole); }) == 0) {
+      return std::make_unique<RealLock>(std::move(file));
+    }
+    if (errno != EACCES && errno != EAGAIN) throw_io_error("locking", path, errno);
+    struct flock holder = whole;
+    std::string by = "another process";
+    if (::fcntl(file.get(), F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK && holder.l_pid > 0) {
+      by = "process " + std::to_string(holder.l_pid);
+    }
+    throw Error(Errc::locked, path.parent_path().string() + " is in use by " + by + "; close it there, or open it read_only");
+  }
+
+  std::string boot_id() override {
+    std::string id = read("/proc/sys/kernel/random/boot_id").value_or(std::string());
+    while (!id.empty() && id.back() == '\n') id.pop_back();
+    return id;
+  }
+
   void rename(const fs::path& from, const fs::path& to) override {
     if (::rename(from.c_str(), to.c_str()) < 0) throw_io_error("renaming " + from.string() + " to", to, errno);
   }
@@ -170,6 +310,14 @@ class RealFileSystem final : public FileSystem {
   }
 
  private:
+  static std::size_t regular_size(int file, const fs::path& path) {
+    struct stat found {};
+    if (::fstat(file, &found) < 0) throw_io_error("looking at", path, errno);
+    if (S_ISDIR(found.st_mode)) throw_io_error("reading", path, EISDIR);
+    if (!S_ISREG(found.st_mode)) throw_io_error("reading something that is no regular file,", path, EINVAL);
+    return static_cast<std::size_t>(found.st_size);
+  }
+
   static void take_after(int file, const Status& like, const fs::path& path) {
     struct stat made {};
     if (::fstat(file, &made) < 0) throw_io_error("looking at", path, errno);
@@ -182,35 +330,6 @@ class RealFileSystem final : public FileSystem {
     if (::fchmod(file, like.permissions) < 0) throw_io_error("setting the permissions of", path, errno);
   }
 };
-
-/// Sixteen hex digits that no other save beside this one uses; if one does, the caller tries again.
-std::string unique_digits() {
-  static std::atomic<std::uint64_t> saves{0};
-  std::uint64_t mixed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
-  mixed ^= static_cast<std::uint64_t>(::getpid()) << 40U;
-  mixed += saves.fetch_add(1, std::memory_order_relaxed) * 0x9e3779b97f4a7c15U;
-  mixed = (mixed ^ (mixed >> 30U)) * 0xbf58476d1ce4e5b9U;  // splitmix64
-  mixed = (mixed ^ (mixed >> 27U)) * 0x94d049bb133111ebU;
-  mixed ^= mixed >> 31U;
-  std::string digits(16, '0');
-  for (char& digit : digits) {
-    digit = "0123456789abcdef"[mixed & 15U];
-    mixed >>= 4U;
-  }
-  return digits;
-}
-
-/// A name beside `target`, which stays within the 255 bytes that a name may have.
-fs::path temporary_name(const fs::path& target) {
-  constexpr std::size_t kMostBytes = 255 - 21;
-  std::string name = target.filename().string();
-  if (name.size() > kMostBytes) {
-    std::size_t length = kMostBytes;
-    while (length > 0 && (static_cast<unsigned char>(name[length]) & 0xc0U) == 0x80U) --length;  // not inside a UTF-8 sequence
-    name.resize(length);
-  }
-  return target.parent_path() / (name + "." + unique_digits() + ".tmp");
-}
 
 }  // namespace
 
@@ -241,63 +360,6 @@ bool same_file(const std::filesystem::path& left, const std::filesystem::path& r
   } catch (const Error&) {
     return false;  // whoever opens the one that can't be looked at will hear of it
   }
-}
-
-template <class Step>
-void FileReplacement::attempt(Step step) {
-  try {
-    step();
-  } catch (const Error& error) {
-    throw Error(Errc::io, "cannot write " + path_.string() + ": " + error.what());
-  }
-}
-
-FileReplacement::FileReplacement(FileSystem& file_system, std::filesystem::path path)
-    : file_system_(file_system), path_(std::move(path)) {
-  attempt([&] {
-    target_ = file_system_.resolve(path_);
-    const auto old = file_system_.status(target_);
-    // A rename would turn a device or a pipe into a regular file without a word.
-    if (old && old->kind == FileSystem::Kind::folder) throw_io_error("replacing", target_, EISDIR);
-    if (old && old->kind == FileSystem::Kind::other) throw Error(Errc::io, target_.string() + " is no regular file");
-    for (int attempts = 1; !file_; ++attempts) {
-      fs::path candidate = temporary_name(target_);
-      file_ = file_system_.create(candidate, old ? &*old : nullptr);
-      if (!file_ && attempts == 100) throw_io_error("creating", candidate, EEXIST);
-      if (file_) temporary_ = std::move(candidate);
-    }
-  });
-}
-
-FileReplacement::~FileReplacement() {
-  file_.reset();
-  if (temporary_.empty()) return;
-  try {
-    file_system_.remove(temporary_);
-  } catch (...) {
-    // What kept the file from being written may keep it from being removed, and is what the caller hears of.
-  }
-}
-
-void FileReplacement::write(std::string_view bytes) {
-  attempt([&] {
-    while (!bytes.empty()) {
-      const std::size_t written = file_->write_some(bytes);
-      if (written == 0 || written > bytes.size()) throw_io_error("writing", temporary_, EIO);
-      bytes.remove_prefix(written);
-    }
-  });
-}
-
-void FileReplacement::commit() {
-  attempt([&] {
-    file_->sync();
-    file_->close();
-    file_.reset();
-    file_system_.rename(temporary_, target_);
-    temporary_.clear();
-    file_system_.sync_folder(target_.parent_path());
-  });
 }
 
 }  // namespace cubby::detail

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-/// What saving and loading need of the operating system, and no more, so that tests can put another one in its place: one that
-/// fails at the n-th call, writes short, or loses power.
+/// What saving, logging and loading need of the operating system, and no more, so that tests can put another one in its place:
+/// one that fails at the n-th call, writes short, or loses power.
 ///
 /// Promises: every failure is cubby::Error(Errc::io) that names the path, what was being done and the system's reason. Calls
 /// that a signal interrupts are repeated. Descriptors are closed on exec.
 ///
-/// Thread safety: a FileSystem may be used from any threads; a NewFile belongs to one at a time.
+/// Thread safety: a FileSystem and a ReadFile may be used from any threads; a NewFile belongs to one at a time. The bytes of a
+/// MappedFile are memory like any other; its sync() may run while others write them.
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cubby::detail {
 
@@ -47,6 +50,44 @@ class FileSystem {
     virtual void close() = 0;
   };
 
+  /// A file that is read piece by piece.
+  class ReadFile {
+   public:
+    ReadFile() = default;
+    ReadFile(const ReadFile&) = delete;
+    ReadFile& operator=(const ReadFile&) = delete;
+    virtual ~ReadFile() = default;
+
+    /// How long it is now.
+    virtual std::uint64_t size() = 0;
+    /// Reads the bytes from `offset` on; fewer than asked for only where the file ends.
+    virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) = 0;
+  };
+
+  /// A file as memory: what is stored there survives the death of the process, and once synced, that of the machine.
+  class MappedFile {
+   public:
+    MappedFile() = default;
+    MappedFile(const MappedFile&) = delete;
+    MappedFile& operator=(const MappedFile&) = delete;
+    virtual ~MappedFile() = default;
+
+    virtual std::span<std::byte> bytes() noexcept = 0;
+    /// Returns once all bytes that were stored before the call are on the disk.
+    virtual void sync() = 0;
+    /// A hint that these bytes will be written soon.
+    virtual void prepare(std::size_t offset, std::size_t length) noexcept = 0;
+  };
+
+  /// Held for as long as it lives, and no longer than its process.
+  class Lock {
+   public:
+    Lock() = default;
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+    virtual ~Lock() = default;
+  };
+
   FileSystem() = default;
   FileSystem(const FileSystem&) = delete;
   FileSystem& operator=(const FileSystem&) = delete;
@@ -65,6 +106,27 @@ class FileSystem {
   /// Makes a file that wasn't there; null if the name is taken. It gets the permissions of `like` (and its owner and group,
   /// where the process may give them), or without it what the umask leaves of rw-rw-rw-.
   virtual std::unique_ptr<NewFile> create(const std::filesystem::path& path, const Status* like) = 0;
+
+  /// A regular file, to be read; null if nothing is there.
+  virtual std::unique_ptr<ReadFile> open(const std::filesystem::path& path) = 0;
+
+  /// Makes a file of `size` zeros that wasn't there, and has the disk set the space aside: storing to it later can't fail for
+  /// want of room. Whatever goes wrong, nothing is left of it.
+  virtual std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t size) = 0;
+  /// A file that is there, to be read and written in place.
+  virtual std::unique_ptr<MappedFile> map(const std::filesystem::path& path) = 0;
+
+  /// The names in a folder, in no order.
+  virtual std::vector<std::string> list(const std::filesystem::path& folder) = 0;
+  /// Makes a folder, unless it is there. The one it lies in must be.
+  virtual void make_folder(const std::filesystem::path& folder) = 0;
+
+  /// Makes the process the only one that holds a lock on this file, which is made if need be. Throws Errc::locked with the
+  /// other's process id. A process may hold a lock once, and must not open the file otherwise meanwhile.
+  virtual std::unique_ptr<Lock> lock(const std::filesystem::path& path) = 0;
+
+  /// Which run of the machine this is: another text after each start, of 36 characters at most.
+  virtual std::string boot_id() = 0;
 
   /// Renames, replacing `to` in one step if it's there.
   virtual void rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
@@ -89,35 +151,5 @@ std::string file_identity(const std::filesystem::path& path);
 /// Whether both name the same file at this moment: one identity, or, if both exist, one inode (hard links, bind mounts, folders
 /// that ignore case). Hard links are one file only until either is saved: that puts a file of its own under its name.
 bool same_file(const std::filesystem::path& left, const std::filesystem::path& right);
-
-/// Writes a file that takes the place of `path` all at once: a new file beside it is filled, synced and renamed onto it, and
-/// the folder synced. Whatever goes wrong, at any call or by power loss, the old file or the new one stands, whole.
-///
-/// Symbolic links are followed: what is replaced is the file they lead to. Permissions (and owner, where possible) stay.
-/// Anything but a regular file is refused. Until commit() has returned, or if it isn't called, the destructor removes the new
-/// file; only a process that is killed leaves one behind, "<name>.<16 hex digits>.tmp".
-///
-/// Errors are Errc::io and name `path`. If commit() throws after the rename, the new contents stand, but may not survive power
-/// loss.
-class FileReplacement {
- public:
-  FileReplacement(FileSystem& file_system, std::filesystem::path path);
-  FileReplacement(const FileReplacement&) = delete;
-  FileReplacement& operator=(const FileReplacement&) = delete;
-  ~FileReplacement();
-
-  void write(std::string_view bytes);
-  void commit();
-
- private:
-  template <class Step>
-  void attempt(Step step);
-
-  FileSystem& file_system_;
-  const std::filesystem::path path_;  // as the user gave it, for messages
-  std::filesystem::path target_;
-  std::filesystem::path temporary_;  // empty: nothing to remove
-  std::unique_ptr<FileSystem::NewFile> file_;
-};
 
 }  // namespace cubby::detail

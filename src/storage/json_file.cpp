@@ -10,6 +10,7 @@
 
 #include <cubby/error.hpp>
 
+#include "storage/file_replacement.hpp"
 #include "value/access.hpp"
 
 namespace cubby::detail {
@@ -169,6 +170,7 @@ class JsonReader {
         file_.keys.push_back({std::string(name), std::move(value), std::nullopt});
       });
     } catch (const Error& error) {
+      if (error.code() == Errc::value_too_large) throw Error(Errc::corrupt, path_.string() + " holds " + error.what());
       if (error.code() != Errc::parse) throw;
       throw Error(Errc::corrupt, path_.string() + " is damaged: " + error.what(), error.offset());  // which names the byte
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "storage/file_system.hpp"
+#include "storage/file_replacement.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -54,6 +55,7 @@ class MemoryFileSystem final : public detail::FileSystem {
       file->synced = file->bytes;
     }
     synced_names_ = names_;
+    boot_ += "+";
     no_faults();
   }
   void no_faults() {
@@ -100,6 +102,45 @@ class MemoryFileSystem final : public detail::FileSystem {
     names_[path.string()] = file;
     return std::make_unique<MemoryNewFile>(*this, file, path);
   }
+  std::unique_ptr<ReadFile> open(const std::filesystem::path& path) override {
+    step("open", path);
+    const auto found = names_.find(path.string());
+    return found == names_.end() ? nullptr : std::make_unique<MemoryReadFile>(found->second);
+  }
+  std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t size) override {
+    step("create_mapped", path);
+    if (!is_folder(path.parent_path())) detail::throw_io_error("creating", path, ENOENT);
+    if (names_.contains(path.string())) detail::throw_io_error("creating", path, EEXIST);
+    auto file = std::make_shared<File>();
+    file->bytes.resize(size);
+    names_[path.string()] = file;
+    return std::make_unique<MemoryMappedFile>(*this, file, path);
+  }
+  std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override {
+    step("map", path);
+    const auto found = names_.find(path.string());
+    if (found == names_.end()) detail::throw_io_error("opening", path, ENOENT);
+    return std::make_unique<MemoryMappedFile>(*this, found->second, path);
+  }
+  std::vector<std::string> list(const std::filesystem::path& folder) override {
+    step("list", folder);
+    std::vector<std::string> found;
+    for (const auto& [name, file] : names_) {
+      if (std::filesystem::path(name).parent_path() == folder) found.push_back(std::filesystem::path(name).filename().string());
+    }
+    return found;
+  }
+  void make_folder(const std::filesystem::path& folder) override {
+    step("make_folder", folder);
+    if (!is_folder(folder.parent_path())) detail::throw_io_error("making the folder", folder, ENOENT);
+    if (!is_folder(folder)) folders_.push_back(folder.string());
+  }
+  std::unique_ptr<Lock> lock(const std::filesystem::path& path) override {
+    step("lock", path);
+    return std::make_unique<Lock>();
+  }
+  std::string boot_id() override { return boot_; }
+
   void rename(const std::filesystem::path& from, const std::filesystem::path& to) override {
     step("rename", to);
     auto node = names_.extract(from.string());
@@ -150,6 +191,40 @@ class MemoryFileSystem final : public detail::FileSystem {
     std::filesystem::path path_;
   };
 
+  class MemoryReadFile final : public ReadFile {
+   public:
+    explicit MemoryReadFile(std::shared_ptr<File> file) : file_(std::move(file)) {}
+    std::uint64_t size() override { return file_->bytes.size(); }
+    std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) override {
+      if (offset >= file_->bytes.size()) return 0;
+      const std::size_t length = std::min<std::size_t>(bytes.size(), file_->bytes.size() - offset);
+      std::memcpy(bytes.data(), file_->bytes.data() + offset, length);
+      return length;
+    }
+
+   private:
+    std::shared_ptr<File> file_;
+  };
+
+  class MemoryMappedFile final : public MappedFile {
+   public:
+    MemoryMappedFile(MemoryFileSystem& owner, std::shared_ptr<File> file, std::filesystem::path path)
+        : owner_(owner), file_(std::move(file)), path_(std::move(path)) {}
+    std::span<std::byte> bytes() noexcept override {
+      return {reinterpret_cast<std::byte*>(file_->bytes.data()), file_->bytes.size()};
+    }
+    void sync() override {
+      owner_.step("sync_mapped", path_);
+      if (!owner_.lies_) file_->synced = file_->bytes;
+    }
+    void prepare(std::size_t, std::size_t) noexcept override {}
+
+   private:
+    MemoryFileSystem& owner_;
+    std::shared_ptr<File> file_;
+    std::filesystem::path path_;
+  };
+
   bool is_folder(const std::filesystem::path& path) const {
     return std::find(folders_.begin(), folders_.end(), path.string()) != folders_.end();
   }
@@ -170,6 +245,7 @@ class MemoryFileSystem final : public detail::FileSystem {
   std::size_t fail_at_ = 0;
   std::size_t lose_power_at_ = 0;
   std::size_t write_at_most_ = static_cast<std::size_t>(-1);
+  std::string boot_ = "boot";
   int error_ = EIO;
   bool for_good_ = false;
   bool power_lost_ = false;
