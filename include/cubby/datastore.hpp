@@ -159,10 +159,19 @@ class Datastore {
   template <class Keys, class F>
     requires std::ranges::input_range<Keys> && std::convertible_to<std::ranges::range_reference_t<Keys>, std::string_view> &&
              std::invocable<F&, Transaction&>
-  std::invoke_result_t<F&, Transaction&> transact(const Keys& keys, F&& f) {
+  std::invoke_result_t<F&, Transaction&> transact(Keys&& keys, F&& f) {
+    using Key = std::ranges::range_reference_t<Keys>;
     std::vector<std::string_view> views;
-    for (const auto& key : keys) views.emplace_back(key);
-    return transact_views(views, f);
+    if constexpr (std::is_lvalue_reference_v<Key> || std::same_as<std::remove_cvref_t<Key>, std::string_view> ||
+                  std::is_pointer_v<std::remove_cvref_t<Key>>) {
+      for (auto&& key : keys) views.emplace_back(key);
+      return transact_views(views, f);
+    } else {  // made as the range is walked
+      std::vector<std::string> owned;
+      for (auto&& key : keys) owned.emplace_back(std::string_view(key));
+      views.assign(owned.begin(), owned.end());
+      return transact_views(views, f);
+    }
   }
   template <class F>
     requires std::invocable<F&, Transaction&>

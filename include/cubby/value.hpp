@@ -80,7 +80,7 @@ class Value {
   constexpr Value(T boolean) noexcept : head_(boolean ? kTrue : kFalse) {}
   /// Any integer type. Throws Errc::overflow for an unsigned number above int64.
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
+    requires(!std::same_as<T, bool> && sizeof(T) <= sizeof(std::int64_t))
   constexpr Value(T integer) : head_(kInteger), body_(static_cast<std::uint64_t>(static_cast<std::int64_t>(integer))) {
     if constexpr (std::unsigned_integral<T> && sizeof(T) >= sizeof(std::int64_t)) {
       if (integer > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {

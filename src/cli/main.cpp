@@ -55,6 +55,7 @@ constexpr const char* kFooter =
     "  2    the command line or a value is wrong; nothing was changed\n"
     "  3    the store: file missing, damaged or not writable, a value of the wrong type, ...; nothing was changed\n"
     "  4    demo: what was found is not what was done\n"
+    "  5    it was done, but standard output can't be written\n"
     "  130  demo: interrupted before there was anything to verify";
 
 int complain(const std::string& text, int code) {
@@ -113,7 +114,7 @@ int run(int argc, char** argv) {
   try {
     const Result result = invocation.action();
     if (std::fwrite(result.out.data(), 1, result.out.size(), stdout) != result.out.size() || std::fflush(stdout) != 0) {
-      return complain("standard output can't be written", kExitStore);
+      return complain("it was done, but standard output can't be written", kExitOutput);
     }
     return result.code;
   } catch (const AnswerNo& no) {

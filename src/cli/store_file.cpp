@@ -41,6 +41,10 @@ StoreFile::StoreFile(const std::string& path, Access access) : given_(path) {
   if (path.empty()) throw UsageError("which store? Add --file store.json, or set CUBBY_FILE");
   std::error_code error;
   file_ = fs::absolute(path, error);
+  // A link that leads nowhere yet counts as what it leads to: all who write there must lock the same folder.
+  for (int links = 0; !error && links < 40 && fs::is_symlink(fs::symlink_status(file_)); ++links) {
+    file_ = file_.parent_path() / fs::read_symlink(file_, error);
+  }
   if (!error) file_ = fs::weakly_canonical(file_, error);
   if (error) throw StoreError(fmt::format("store file {} can't be reached: {}", path, error.message()));
   if (access != Access::read) folder_ = lock_folder(file_.parent_path(), given_);

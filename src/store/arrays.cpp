@@ -6,6 +6,8 @@ namespace cubby::detail {
 std::size_t Store::push(std::string_view key, const Value& value, bool at_front) {
   const Operation operation = at_front ? Operation::unshift : Operation::push;
   check_value_size(operation, key, value);
+  check_item_depth(operation, key, value);
+  const Value own = ValueAccess::compact(value);  // a queued child must not keep its whole parent
   SingleWrite write(*this, operation, key);
   if (write.entry != nullptr && !write.entry->is_array()) {
     fail(Errc::type_mismatch, name_of(operation), key, "the key holds something else than an array");
@@ -13,10 +15,10 @@ std::size_t Store::push(std::string_view key, const Value& value, bool at_front)
   Queue& queue = write.plan_change_of_array();
   if (at_front) {
     queue.reserve_front(1);
-    queue.append_front(value);
+    queue.append_front(own);
   } else {
     queue.reserve_back(1);
-    queue.append_back(value);
+    queue.append_back(own);
   }
   const std::size_t length = queue.size();
   write.commit();

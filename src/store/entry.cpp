@@ -36,8 +36,8 @@ Entry* Entry::make(const Plan& plan) {
   auto* entry = static_cast<Entry*>(allocate(bytes));
   new (&entry->references) std::atomic<std::uint32_t>(1);
   entry->units = static_cast<std::uint32_t>(bytes / 16);
-  entry->version_ = 0;
-  entry->created_ = 0;
+  new (&entry->version_) std::atomic<std::uint32_t>(0);
+  new (&entry->created_) std::atomic<std::uint32_t>(0);
   entry->key_size_ = static_cast<std::uint16_t>(plan.key.size());
   entry->form_ = form;
   entry->flags_ = plan.expires ? kExpires : 0;

@@ -74,10 +74,10 @@ class Entry : public Block {
            node::equal_bytes(reinterpret_cast<const std::byte*>(this) + key_offset(), wanted.data(), wanted.size());
   }
   /// The store's version when the key came to be: that of its first entry.
-  std::uint32_t created() const noexcept { return created_; }
-  void set_created(std::uint32_t version) noexcept { created_ = version; }
-  std::uint32_t version() const noexcept { return version_; }
-  void set_version(std::uint32_t version) noexcept { version_ = version; }
+  std::uint32_t created() const noexcept { return created_.load(std::memory_order_relaxed); }
+  void set_created(std::uint32_t version) noexcept { created_.store(version, std::memory_order_relaxed); }
+  std::uint32_t version() const noexcept { return version_.load(std::memory_order_relaxed); }
+  void set_version(std::uint32_t version) noexcept { version_.store(version, std::memory_order_relaxed); }
 
   bool has_deadline() const noexcept { return (flags_ & kExpires) != 0; }
   /// The deadline word. REQUIRES: has_deadline().
@@ -149,8 +149,9 @@ class Entry : public Block {
   const QueuePayload& queue_payload() const noexcept { return *reinterpret_cast<const QueuePayload*>(payload()); }
   Value flattened() const;
 
-  std::uint32_t version_;
-  std::uint32_t created_;
+  // Relaxed atomics: a reader may come through a marker before they are set.
+  std::atomic<std::uint32_t> version_;
+  std::atomic<std::uint32_t> created_;
   std::uint16_t key_size_;
   Form form_;
   std::uint8_t flags_;

@@ -47,6 +47,11 @@ void Store::fail_value_size(Operation operation, std::string_view key, std::size
            std::to_string(options_.max_value_bytes));
 }
 
+void Store::fail_depth(Operation operation, std::string_view key) const {
+  fail(Errc::invalid_argument, name_of(operation), key,
+       "in the array the value would nest deeper than the " + std::to_string(node::kMaxDepth) + " levels that are allowed");
+}
+
 void Store::check_open(const char* operation) {
   if (state_.load(std::memory_order_acquire) & kClosed) fail(Errc::closed, operation, {}, "the store was closed");
   check_not_locked(operation, {}, thread_record());

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/key_write.hpp"
 
+#include <cubby/error.hpp>
+
 #include "store/maintenance.hpp"
 
 namespace cubby::detail {
 
-KeyWrite::~KeyWrite() {
+KeyWrite::~KeyWrite() { give_up(); }
+
+void KeyWrite::give_up() noexcept {
   if (!published_) discard();
 }
 
@@ -16,6 +20,9 @@ void KeyWrite::discard() noexcept {
     if (queue_goes_on_ || queue_borrowed_) {
       removed.forget();
       Entry::release(fresh_);
+    } else if (shown_) {
+      removed.drain([](void* object, void (*free)(void*), std::size_t bytes) { retire(object, free, bytes); });
+      Store::retire_entry(fresh_, nullptr, false);
     } else {
       removed.free_now();
       Entry::dispose(fresh_);
@@ -121,6 +128,7 @@ void KeyWrite::serve_list(WaiterLists::List& list, Wakeups& wakeups) {
     for (auto each = list.begin(); each != list.end();) {
       Waiter& waiter = **each;
       bool ends = false;
+      std::optional<Errc> failure;
       if (waiter.generation > generation) {
         // came after a clear that this write comes before
       } else if (waiter.takes()) {
@@ -134,16 +142,22 @@ void KeyWrite::serve_list(WaiterLists::List& list, Wakeups& wakeups) {
       } else {
         const bool sizes_differ =
             waiter.compared && is_queue && (!waiter.compared->is_array() || waiter.compared->size() != fresh_->queue().size());
-        const bool same = waiter.compared && !sizes_differ && *waiter.compared == state();
-        ends = waiter.kind == Waiter::Kind::equal ? same : !same;
+        try {
+          const bool same = waiter.compared && !sizes_differ && *waiter.compared == state();
+          ends = waiter.kind == Waiter::Kind::equal ? same : !same;
+          if (ends) state();
+        } catch (const Error& error) {  // an array beyond what one value can be
+          ends = true;
+          failure = static_cast<Errc>(error.code().value());
+        }
       }
       if (!ends) {
         ++each;
         continue;
       }
       if (waiter.claim()) {
-        if (waiter.takes()) {
-          waiter.error = Errc::type_mismatch;
+        if (failure || waiter.takes()) {
+          waiter.error = failure.value_or(Errc::type_mismatch);
         } else {
           waiter.result = state();
         }
@@ -276,6 +290,7 @@ void SingleWrite::begin() {
 }
 
 SingleWrite::~SingleWrite() {
+  give_up();
   store.table_.unlock(bucket_);
   wakeups_.deliver();
   store.help_after_write(record);

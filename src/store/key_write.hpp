@@ -21,8 +21,9 @@ struct KeyWrite {
   KeyWrite(Store& owner, std::string_view name, std::uint64_t key_hash) : store(owner), key(name), hash(key_hash) {}
   KeyWrite(const KeyWrite&) = delete;
   KeyWrite& operator=(const KeyWrite&) = delete;
-  /// Frees what was planned and not published.
   ~KeyWrite();
+  /// Frees what was planned and not published. REQUIRES: the bucket held still, or nothing planned.
+  void give_up() noexcept;
 
   /// Finds the key. REQUIRES: `held` covers its hash.
   void look_up();
@@ -76,6 +77,7 @@ struct KeyWrite {
   Entry* fresh_ = nullptr;      ///< null: the key is removed
   bool queue_goes_on_ = false;  ///< the occupant's chunks and elements belong to fresh_
   bool published_ = false;
+  bool shown_ = false;  ///< not published, but a reader may have met it in a marker
   bool watched_ = false;
   bool queue_borrowed_ = false;  ///< the queue of fresh_ is another key's until it is published
   Deadline deadline_{};

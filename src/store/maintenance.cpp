@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <system_error>
 #include <thread>
 
 #include "store/store.hpp"
@@ -67,21 +68,36 @@ void Maintenance::free_on_thread(void* object, void (*free)(void*)) {
 void Maintenance::start() {
   const std::lock_guard lock(starting_);
   if (started_.load(std::memory_order_relaxed)) return;
-  // The process's signals are for its own threads.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread([this] { run(); }).detach();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  try {
+    start_thread("cubby", [this] { run(); });
+  } catch (const std::system_error&) {
+    return;  // no thread to be had now: whoever wants something next tries again
+  }
   started_.store(true, std::memory_order_release);
 }
 
+void start_thread(const char* name, std::function<void()> work) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const auto restore = [&before] { pthread_sigmask(SIG_SETMASK, &before, nullptr); };
+  try {
+    std::thread([name, run = std::move(work)] {
+      pthread_setname_np(pthread_self(), name);
+      run();
+    }).detach();
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+}
+
 void Maintenance::run() {
-  pthread_setname_np(pthread_self(), "cubby");
   Parker& parker = this_thread_parker();
   parker_.store(&parker, std::memory_order_release);
   for (;;) {
-    wanted_.store(kNever, std::memory_order_seq_cst);
+    wanted_.exchange(kNever, std::memory_order_seq_cst);  // acquires what is wanted
     std::int64_t next = work();
     sleeps_until_.store(next, std::memory_order_seq_cst);
     next = std::min(next, wanted_.load(std::memory_order_seq_cst));

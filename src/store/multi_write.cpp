@@ -26,20 +26,7 @@ MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::s
   try {
     store.check_writable(operation, keys.empty() ? std::string_view() : keys.front(), record);
     store.counters(record).count(operation);
-    for (KeyWrite& write : writes_) {
-      if (buckets_.empty() || !buckets_.back().covers(write.hash)) buckets_.push_back(store.table_.lock_settled(write.hash));
-      write.held = &buckets_.back();
-    }
-    // All of one table generation: one that clear() has replaced in between would not take part in the instant.
-    while (!std::all_of(buckets_.begin(), buckets_.end(),
-                        [this](const Table::Held& bucket) { return bucket.table->chain == buckets_.front().table->chain; })) {
-      for (Table::Held& bucket : buckets_) store.table_.unlock(bucket);
-      buckets_.clear();
-      for (KeyWrite& write : writes_) {
-        if (buckets_.empty() || !buckets_.back().covers(write.hash)) buckets_.push_back(store.table_.lock_settled(write.hash));
-        write.held = &buckets_.back();
-      }
-    }
+    while (!lock_all()) unlock_all();
     for (KeyWrite& write : writes_) write.look_up();
   } catch (...) {
     leave();
@@ -49,9 +36,28 @@ MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::s
 
 MultiWrite::~MultiWrite() { leave(); }
 
-void MultiWrite::leave() noexcept {
+bool MultiWrite::lock_all() {
+  for (KeyWrite& write : writes_) {
+    if (buckets_.empty() || !buckets_.back().covers(write.hash)) {
+      const Table::Held held = store_.table_.lock_settled(write.hash, buckets_);
+      if (held.home == nullptr) return false;
+      buckets_.push_back(held);
+      // All of one table generation: one that clear() has replaced in between would not take part in the instant.
+      if (held.table->chain != buckets_.front().table->chain) return false;
+    }
+    write.held = &buckets_.back();
+  }
+  return true;
+}
+
+void MultiWrite::unlock_all() noexcept {
   for (Table::Held& bucket : buckets_) store_.table_.unlock(bucket);
   buckets_.clear();
+}
+
+void MultiWrite::leave() noexcept {
+  for (KeyWrite& write : writes_) write.give_up();
+  unlock_all();
   wakeups_.deliver();
   store_.help_after_write(record);
   epochs().leave(record);
@@ -91,7 +97,12 @@ void MultiWrite::commit() {
   }
 
   auto commit = std::make_unique<Commit>();
-  place_markers(*commit, changed);
+  try {
+    place_markers(*commit, changed);
+  } catch (...) {
+    retire_commit(commit.release());  // readers may have met its markers
+    throw;
+  }
   // From here on nothing fails. Waiters are told when all is over.
   for (KeyWrite* write : changed) write->serve(wakeups_);
   for (KeyWrite* write : changed) {
@@ -109,9 +120,13 @@ void MultiWrite::commit() {
     write->tell_watchers();
     write->finish(record);
   }
+  retire_commit(commit.release());
+}
+
+void MultiWrite::retire_commit(Commit* commit) noexcept {
   const std::size_t bytes = sizeof(Commit) + commit->markers.size() * sizeof(Marker);
   retire(
-      commit.release(), [](void* old) { delete static_cast<Commit*>(old); }, bytes);
+      commit, [](void* old) { delete static_cast<Commit*>(old); }, bytes);
 }
 
 void MultiWrite::place_markers(Commit& commit, std::span<KeyWrite* const> changed) {
@@ -131,6 +146,7 @@ void MultiWrite::place_markers(Commit& commit, std::span<KeyWrite* const> change
   } catch (...) {
     while (placed-- > 0) {
       KeyWrite& write = *absent[placed].first;
+      write.shown_ = true;
       const auto is_ours = [&write](Word word) { return key_of(word) == write.key; };
       table.remove(*write.held, table.locate(*write.held, write.hash, is_ours), write.hash);
     }

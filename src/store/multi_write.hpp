@@ -34,7 +34,11 @@ class MultiWrite {
  private:
   struct Commit;
 
+  /// False if that has to be begun again, with all unlocked.
+  bool lock_all();
+  void unlock_all() noexcept;
   void leave() noexcept;
+  static void retire_commit(Commit* commit) noexcept;
   void place_markers(Commit& commit, std::span<KeyWrite* const> changed);
   void publish(KeyWrite& write) noexcept;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <system_error>
 
 #include "storage/json_file.hpp"
 #include "store/key_write.hpp"
@@ -73,7 +74,8 @@ std::vector<Store::CutKey> Store::take_cut() {
         store.cut_.store(nullptr, std::memory_order_release);
         kept.swap(store.kept_chains_);
       }
-      for (Chain* each : kept) store.dispose_later(each);
+      for (Chain* each : kept)
+        store.dispose_later(each, std::make_unique<Disposal>(Disposal{store.shared_from_this(), nullptr}));
       // Writers that still see the cut are inside now.
       retire(
           cut, [](void* old) { delete static_cast<Cut*>(old); }, Epochs::kBatchBytes);
@@ -152,22 +154,40 @@ void Store::save() {
   if (file_.empty()) fail(Errc::config, "save", {}, "the store has no file: give Options::persist when opening it");
   counters(record).count(Operation::save);
   const std::lock_guard lock(saving_);
+  check_writable(Operation::save, {}, record);  // close() may have held it: the file is no longer ours then
   write_file("save");
 }
 
 std::int64_t Store::save_if_due(std::int64_t time) {
-  if (next_save_ == kNever || (state_.load(std::memory_order_acquire) & kClosed)) return kNever;
-  if (time < next_save_) return next_save_;
-  const std::lock_guard lock(saving_);
-  if (figure(Figure::writes) != saved_writes_) {
-    try {
-      write_file("save");
-    } catch (const std::exception&) {
-      // stats() shows it; tried again at the next interval
-    }
+  const std::int64_t due = next_save_.load(std::memory_order_acquire);
+  if (time < due || (state_.load(std::memory_order_acquire) & kClosed)) return due;
+  const auto plan_next = [](Store& store) {
+    const std::int64_t next = deadline_after(Duration(store.options_.persist_interval).nanoseconds());
+    store.next_save_.store(next, std::memory_order_release);
+    return next;
+  };
+  if (figure(Figure::writes) == saved_writes_) return plan_next(*this);
+  // A slow disk must not keep maintenance from its other work.
+  next_save_.store(kNever, std::memory_order_release);
+  try {
+    start_thread("cubby-save", [self = shared_from_this(), plan_next] {
+      {
+        const std::lock_guard lock(self->saving_);
+        if (self->state_.load(std::memory_order_acquire) & kClosed) return;
+        try {
+          self->write_file("save");
+        } catch (const std::exception&) {
+          // stats() shows it; tried again at the next interval
+        }
+      }
+      maintenance().wake_at(plan_next(*self));
+    });
+    return kNever;
+  } catch (const std::system_error& error) {
+    const std::lock_guard lock(save_state_);
+    last_save_error_ = std::string("no thread to save with: ") + error.what();
+    return plan_next(*this);
   }
-  next_save_ = saturating_add(now(), std::chrono::nanoseconds(options_.persist_interval).count());
-  return next_save_;
 }
 
 void Store::put_loaded(std::span<const LoadedKey> keys) {
@@ -189,6 +209,7 @@ void Store::load() {
   if (file_.empty()) fail(Errc::config, "load", {}, "the store has no file: give Options::persist when opening it");
   counters(record).count(Operation::load);
   const std::lock_guard lock(saving_);
+  check_writable(Operation::load, {}, record);
   const std::optional<LoadedFile> file = with_context("load", name_, [&] { return read_json_file(real_file_system(), file_); });
   if (!file) fail(Errc::io, "load", {}, "there is no file " + file_.string());
   put_loaded(file->keys);
@@ -204,22 +225,32 @@ void Store::start() {
     if (file) put_loaded(file->keys);
     saved_writes_ = figure(Figure::writes);
     if (!options_.read_only && options_.persist_interval.count() > 0) {
-      next_save_ = saturating_add(now(), std::chrono::nanoseconds(options_.persist_interval).count());
+      next_save_ = deadline_after(Duration(options_.persist_interval).nanoseconds());
     }
   }
   if (options_.read_only) state_.store(kReadOnly, std::memory_order_release);
 }
 
-void Store::close() {
+void Store::close(bool whatever_happens) {
   const std::lock_guard lock(saving_);
   const bool saves = !file_.empty() && !options_.read_only;
-  if (saves) write_file("close");
+  std::exception_ptr failure;
+  const auto save_last = [&] {
+    try {
+      write_file("close");
+      failure = nullptr;
+    } catch (...) {
+      if (!whatever_happens) throw;
+      failure = std::current_exception();
+    }
+  };
+  if (saves) save_last();
   const std::uint32_t open = state_.fetch_or(kClosed, std::memory_order_seq_cst);
   wait_for_publishers();
   // What was written while the file was, in calls that had not returned before close began or came after it.
   if (saves && figure(Figure::writes) != saved_writes_) {
     try {
-      write_file("close");
+      save_last();
     } catch (...) {
       state_.store(open, std::memory_order_release);
       throw;
@@ -235,11 +266,13 @@ void Store::close() {
       [](void* store) {
         maintenance().free_on_thread(store, [](void* object) {
           const std::unique_ptr<std::shared_ptr<Store>> owned(static_cast<std::shared_ptr<Store>*>(object));
-          (*owned)->drop_contents();
+          (*owned)->drop_contents(false);
+          tidy(thread_record());
         });
       },
       Epochs::kBatchBytes);
   tidy(thread_record());
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace cubby::detail

@@ -146,10 +146,17 @@ void Queue::End::abandon(const End& base) noexcept {
     deallocate(chunk, chunk_bytes(chunk->capacity));
     chunk = inward;
   }
-  if (chunk == nullptr || chunk != base.top) return;
+  if (chunk == nullptr) return;
+  std::uint32_t kept = base.top_used;
+  if (chunk != base.top) {  // elements were taken before; the link to what lies above it led to what is gone now
+    Chunk* above = base.top;
+    while (above->inward != chunk) above = above->inward;
+    chunk->outward = above;
+    kept = above->inward_used;
+  }
+  for (std::uint32_t place = kept; place < used; ++place) slot(chunk, place)->~Value();
   // These slots were never shown to anybody, so they may be written again.
-  for (std::uint32_t place = base.top_used; place < used; ++place) slot(chunk, place)->~Value();
-  if (used > base.top_used) chunk->filled = base.top_used;
+  if (used > kept && chunk == base.top) chunk->filled = kept;
 }
 
 void Queue::abandon(const Queue& base) noexcept {
@@ -157,12 +164,7 @@ void Queue::abandon(const Queue& base) noexcept {
   back_.abandon(base.back_);
 }
 
-Value Queue::take_bottom(End& end, Removed& removed) noexcept {
-  Value& slot = *end.slot(end.bottom, end.bottom_taken++);
-  Value taken = slot;
-  removed.add(slot);
-  bytes_ -= ValueAccess::node_size(taken);
-  --end.count;
+void Queue::drop_used_up(End& end, Removed& removed) noexcept {
   while (end.bottom != end.top && end.bottom_taken == end.bottom->outward->inward_used) {
     Chunk* used_up = end.bottom;
     end.bottom = used_up->outward;
@@ -170,6 +172,16 @@ Value Queue::take_bottom(End& end, Removed& removed) noexcept {
     bytes_ -= chunk_bytes(used_up->capacity);
     removed.add(used_up);
   }
+}
+
+Value Queue::take_bottom(End& end, Removed& removed) noexcept {
+  drop_used_up(end, removed);  // the last chunk of a queue that was emptied may have been kept, and another put on top of it
+  Value& slot = *end.slot(end.bottom, end.bottom_taken++);
+  Value taken = slot;
+  removed.add(slot);
+  bytes_ -= ValueAccess::node_size(taken);
+  --end.count;
+  drop_used_up(end, removed);
   // The last chunk stays while it has room: a queue that is short most of the time needs no new one for each element.
   if (end.count == 0 && (end.top_used == end.top->capacity || end.top_used != end.top->filled)) {
     bytes_ -= chunk_bytes(end.top->capacity);

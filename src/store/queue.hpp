@@ -150,6 +150,7 @@ class Queue {
 
   Value take_top(End& end, Removed& removed) noexcept;
   Value take_bottom(End& end, Removed& removed) noexcept;
+  void drop_used_up(End& end, Removed& removed) noexcept;
 
   End front_, back_;
   std::size_t bytes_ = 0;

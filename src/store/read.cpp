@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/store.hpp"
 
+#include <algorithm>
+
 /// Reads: within an epoch, with plain loads, writing nothing but the thread's own record. The store's state is looked at within
 /// the epoch too: close() leaves the contents to those who found it open.
 
@@ -58,6 +60,10 @@ class Batch {
     if (entry->is_queue()) array = entry->value();
     items_.push_back({const_cast<Entry*>(entry), std::move(array)});
     entry->retain();
+  }
+  /// A key that was removed and added again while its bucket was looked at may be met twice.
+  bool has(std::string_view key) const noexcept {
+    return std::any_of(items_.begin(), items_.end(), [key](const Item& item) { return item.entry->key() == key; });
   }
   std::vector<Item>& items() noexcept { return items_; }
   void drop(Item& item) noexcept {
@@ -149,7 +155,7 @@ void Store::scan(const char* operation, std::string_view prefix, FunctionRef<boo
       position = table_.scan(nullptr, position, [&](Word word, std::uint64_t) {
         const Entry* entry = entry_of(word);
         if (entry != nullptr && entry->created() <= horizon.version() && !entry->expired() &&
-            entry->key().starts_with(prefix)) {
+            entry->key().starts_with(prefix) && !batch.has(entry->key())) {
           batch.add(entry);
         }
       });
@@ -175,9 +181,12 @@ std::vector<std::string> Store::keys(std::string_view prefix) {
   for (std::uint64_t position = 0;;) {
     const EpochGuard guard(record);
     if (state_.load(std::memory_order_acquire) & kClosed) fail(Errc::closed, "keys", prefix, "the store was closed");
+    const auto before = static_cast<std::ptrdiff_t>(found.size());
     position = table_.scan(nullptr, position, [&](Word word, std::uint64_t) {
       const Entry* entry = entry_of(word);
-      if (entry != nullptr && !entry->expired() && entry->key().starts_with(prefix)) found.emplace_back(entry->key());
+      if (entry == nullptr || entry->expired() || !entry->key().starts_with(prefix)) return;
+      // One that was removed and added again while its bucket was looked at may be met twice.
+      if (std::find(found.begin() + before, found.end(), entry->key()) == found.end()) found.emplace_back(entry->key());
     });
     if (++position == 0) return found;
   }

@@ -14,17 +14,6 @@ namespace {
 
 constexpr std::string_view kSys = "sys";
 
-void close_at_exit() {
-  // Nobody is left to catch anything.
-  for (const std::string& name : registry().names()) {
-    try {
-      registry().close(name);
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "cubby: %s\n", error.what());
-    }
-  }
-}
-
 std::string in_store(const char* operation, std::string_view name, std::string_view what) {
   return std::string(operation).append("(\"").append(name).append("\"): ").append(what);
 }
@@ -58,7 +47,12 @@ std::shared_ptr<Store> Registry::open_sys(const Options& options) {
 std::shared_ptr<Store> Registry::open(std::string_view name, const Options& options) {
   if (name == kSys) return open_sys(options);
   check(name, options);
-  const std::string file = options.persist.empty() ? std::string() : file_identity(options.persist);
+  std::string file;
+  try {
+    if (!options.persist.empty()) file = file_identity(options.persist);
+  } catch (const Error& error) {
+    throw Error(Errc::io, in_store("open", name, error.what()));
+  }
   std::unique_lock lock(mutex_);
   for (;;) {
     const auto found = slots_.find(name);
@@ -81,7 +75,7 @@ std::shared_ptr<Store> Registry::open(std::string_view name, const Options& opti
   }
   if (!at_exit_) {
     at_exit_ = true;
-    std::atexit(close_at_exit);
+    std::atexit([] { registry().close_at_exit(); });
   }
   slots_.emplace(std::string(name), Slot{nullptr, file, true});
   lock.unlock();
@@ -91,7 +85,7 @@ std::shared_ptr<Store> Registry::open(std::string_view name, const Options& opti
     store = std::make_shared<Store>(std::string(name), options, file, false);
     store->start();
     maintenance().add(store);
-    if (options.persist_interval.count() > 0 && !options.read_only) maintenance().wake();
+    maintenance().wake();  // for deadlines that were loaded before it knew the store, and for saves at intervals
   } catch (...) {
     lock.lock();
     slots_.erase(slots_.find(name));
@@ -106,7 +100,25 @@ std::shared_ptr<Store> Registry::open(std::string_view name, const Options& opti
   return store;
 }
 
-void Registry::close(std::string_view name) {
+void Registry::close_at_exit() noexcept {
+  std::vector<std::string> names;
+  std::shared_ptr<Store> sys;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, slot] : slots_) names.push_back(name);  // those being opened too
+    sys = sys_;
+  }
+  for (const std::string& name : names) {
+    try {
+      close(name, true);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "cubby: %s\n", error.what());  // nobody is left to catch anything
+    }
+  }
+  if (sys) sys->close(true);
+}
+
+void Registry::close(std::string_view name, bool at_exit) {
   const ThreadRecord& record = thread_record();
   if (record.callbacks != 0 || record.locked != nullptr) {
     throw Error(Errc::invalid_argument, in_store("close", name, "not allowed in a callback of a store"));
@@ -125,7 +137,7 @@ void Registry::close(std::string_view name) {
   }
   lock.unlock();
   try {
-    store->close();
+    store->close(at_exit);
   } catch (...) {
     lock.lock();
     slots_.find(name)->second.busy = false;

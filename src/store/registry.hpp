@@ -22,8 +22,10 @@ class Store;
 class Registry {
  public:
   std::shared_ptr<Store> open(std::string_view name, const Options& options);
-  void close(std::string_view name);
+  void close(std::string_view name) { close(name, false); }
   void shutdown();
+  /// Closes all stores whatever happens, and tells standard error what did.
+  void close_at_exit() noexcept;
   std::vector<std::string> names();
   std::vector<std::shared_ptr<Store>> stores();
 
@@ -36,6 +38,7 @@ class Registry {
 
   std::shared_ptr<Store> open_sys(const Options& options);
   static void check(std::string_view name, const Options& options);
+  void close(std::string_view name, bool at_exit);
 
   std::mutex mutex_;
   std::condition_variable changed_;

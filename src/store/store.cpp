@@ -2,6 +2,7 @@
 #include "store/store.hpp"
 
 #include <set>
+#include <system_error>
 
 #include "store/key_write.hpp"
 #include "store/maintenance.hpp"
@@ -67,37 +68,56 @@ void Store::dispose(Word word) noexcept {
   Entry::dispose(entry);
 }
 
-void Store::dispose_later(Chain* chain) {
-  struct Job {
-    std::shared_ptr<Store> store;
-    Chain* chain;
-  };
+void Store::Disposal::run() {
+  Table::destroy(chain, [this](Word word) { store->dispose(word); });
+  tidy(thread_record());
+}
+
+void Store::dispose_later(Chain* chain, std::unique_ptr<Disposal> disposal) noexcept {
   // First everybody has to have left it; then it takes its time, so it is not for whoever happens to tidy up.
   const std::size_t keys = Table::size(chain);
+  disposal->chain = chain;
   retire(
-      new Job{shared_from_this(), chain},
+      disposal.release(),
       [](void* job) {
         maintenance().free_on_thread(job, [](void* object) {
-          const std::unique_ptr<Job> owned(static_cast<Job*>(object));
-          Table::destroy(owned->chain, [&owned](Word word) { owned->store->dispose(word); });
+          constexpr std::size_t kMany = 100'000;  // what would keep maintenance from its other work
+          std::shared_ptr<Disposal> owned(static_cast<Disposal*>(object));
+          if (Table::size(owned->chain) >= kMany) {
+            try {
+              return start_thread("cubby-free", [owned] { owned->run(); });
+            } catch (const std::system_error&) {
+              // no thread to be had
+            }
+          }
+          owned->run();
         });
       },
       Epochs::kBatchBytes + keys * sizeof(Entry));
 }
 
-void Store::drop_contents() {
+void Store::drop_contents(bool by_user) {
   ThreadRecord& record = thread_record();
-  {
-    const std::lock_guard lock(structure_);
-    const EpochGuard guard(record);
-    Chain* old = table_.reset();
-    if (cut_.load(std::memory_order_relaxed) != nullptr) {
-      kept_chains_.push_back(old);
-    } else {
-      dispose_later(old);
-    }
+  const std::lock_guard lock(structure_);
+  const EpochGuard guard(record);
+  // What may fail comes first.
+  kept_chains_.reserve(kept_chains_.size() + 1);
+  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), nullptr});
+  Chain* old = nullptr;
+  if (by_user) {
+    Counters& figures = counters(record);
+    const PublishingGuard publishing(record);
+    check_writable(Operation::clear, {}, record);
+    old = table_.reset();
+    figures.add(Figure::writes, 1);
+  } else {
+    old = table_.reset();
   }
-  tidy(record);
+  if (cut_.load(std::memory_order_relaxed) != nullptr) {
+    kept_chains_.push_back(old);
+  } else {
+    dispose_later(old, std::move(disposal));
+  }
 }
 
 bool Store::move_table() {

@@ -136,15 +136,19 @@ class Store : public std::enable_shared_from_this<Store> {
   void load();
   /// Reads the file, and lets the store begin.
   void start();
-  /// Saves if the interval has passed; the time to look again.
+  /// Begins to save, on a thread of its own, if the interval has passed; the time to look again.
   std::int64_t save_if_due(std::int64_t now);
 
   // --- closing, by the registry
-  /// Final save, then closes. Throws, and leaves the store open, if saving fails.
-  void close();
+  /// Final save, then closes. Throws, and leaves the store open, if saving fails; with `whatever_happens` it throws too, but is
+  /// closed then.
+  void close(bool whatever_happens);
 
   // --- maintenance
-  bool table_moving() { return table_.moving(); }
+  bool table_moving() {
+    const EpochGuard guard(thread_record());
+    return table_.moving();
+  }
   /// True when nothing is left to move.
   bool move_table();
   /// Brings the figures of "sys" up to date.
@@ -177,6 +181,12 @@ class Store : public std::enable_shared_from_this<Store> {
       fail_value_size(operation, key, ValueAccess::stored_size(value));
     }
   }
+  /// Of an item for an array, which adds a level.
+  void check_item_depth(Operation operation, std::string_view key, const Value& item) const {
+    if (ValueAccess::depth(item) >= node::kMaxDepth) [[unlikely]]
+      fail_depth(operation, key);
+  }
+  [[noreturn]] void fail_depth(Operation operation, std::string_view key) const;
   [[noreturn]] void fail_value_size(Operation operation, std::string_view key, std::size_t size) const;
   /// Of every read.
   void check_readable(const char* operation, std::string_view key) {
@@ -229,7 +239,12 @@ class Store : public std::enable_shared_from_this<Store> {
   /// Takes a reminder out of the wheel and frees it later.
   void drop_reminder(Reminder& reminder) noexcept;
   void dispose(Word word) noexcept;
-  void dispose_later(Chain* chain);
+  struct Disposal {
+    std::shared_ptr<Store> store;
+    Chain* chain = nullptr;
+    void run();
+  };
+  void dispose_later(Chain* chain, std::unique_ptr<Disposal> disposal) noexcept;
   struct CutKey;
   /// All keys at one instant, sorted.
   std::vector<CutKey> take_cut();
@@ -237,7 +252,9 @@ class Store : public std::enable_shared_from_this<Store> {
   /// REQUIRES: saving_ held.
   void write_file(const char* operation);
   void put_loaded(std::span<const LoadedKey> keys);
-  void drop_contents();
+  /// Puts an empty table in the place of the contents; `by_user`: as clear() does, unless the store was closed. To be tidied up
+  /// after.
+  void drop_contents(bool by_user);
 
   // What reads touch.
   alignas(64) std::atomic<std::uint32_t> state_;
@@ -259,14 +276,14 @@ class Store : public std::enable_shared_from_this<Store> {
   std::mutex busy_;                         ///< the next one
   std::vector<std::uint64_t> busy_hashes_;  ///< to be reaped, but their buckets were held
   std::atomic<std::size_t> busy_count_{0};
-  std::atomic<std::int64_t> last_horizon_{0};  ///< when a scan raised the version last
-  std::mutex structure_;                       ///< clear, and the begin and end of a cut
-  std::mutex saving_;                          ///< one save or load at a time
-  std::vector<Chain*> kept_chains_;            ///< cleared while there was a cut; under structure_
-  std::uint64_t saved_writes_ = 0;             ///< figure(writes) when the last save began; under saving_
-  std::int64_t next_save_ = kNever;            ///< maintenance only, once started
-  std::mutex refreshing_;                      ///< sys: one refresh at a time
-  mutable std::mutex save_state_;              ///< the next two
+  std::atomic<std::int64_t> last_horizon_{0};    ///< when a scan raised the version last
+  std::mutex structure_;                         ///< clear, and the begin and end of a cut
+  std::mutex saving_;                            ///< one save or load at a time
+  std::vector<Chain*> kept_chains_;              ///< cleared while there was a cut; under structure_
+  std::atomic<std::uint64_t> saved_writes_{0};   ///< figure(writes) when the last save began
+  std::atomic<std::int64_t> next_save_{kNever};  ///< when an interval ends; never while such a save is running
+  std::mutex refreshing_;                        ///< sys: one refresh at a time
+  mutable std::mutex save_state_;                ///< the next two
   std::uint64_t saves_ = 0;
   std::string last_save_error_;
 };

@@ -15,8 +15,7 @@ const std::int64_t started = now();
 }  // namespace
 
 void Store::refresh_sys() {
-  const std::unique_lock lock(refreshing_, std::try_to_lock);
-  if (!lock.owns_lock()) return;  // somebody is at it
+  const std::lock_guard lock(refreshing_);
   const auto put = [this](std::string_view key, const Value& value) {
     SingleWrite write(*this, key);
     if (write.entry != nullptr && write.entry->value() == value) return;

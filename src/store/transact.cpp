@@ -49,6 +49,7 @@ class TransactionState {
 
   std::size_t push(std::string_view key, const Value& value) {
     store_.check_value_size(Operation::transact, key, value);
+    store_.check_item_depth(Operation::transact, key, value);
     Draft& draft = find(key, "push");
     if (draft.there && !draft.is_array()) not_an_array("push", key);
     if (!draft.there) {
@@ -57,7 +58,7 @@ class TransactionState {
       draft.become(Value::array({}));
     }
     draft.as_array();
-    draft.appended.push_back(value);
+    draft.appended.push_back(ValueAccess::compact(value));
     return draft.array_size();
   }
 

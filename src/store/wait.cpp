@@ -56,7 +56,9 @@ std::optional<Value> Store::await(Operation operation, std::string_view key, std
   }
   waiting_.fetch_sub(1, std::memory_order_release);
   if (waiter.error == Errc::closed) fail(Errc::closed, name_of(operation), key, "the store was closed");
-  if (waiter.error) fail(*waiter.error, name_of(operation), key, "the key has come to hold something else than an array");
+  if (waiter.error == Errc::type_mismatch)
+    fail(Errc::type_mismatch, name_of(operation), key, "the key has come to hold something else than an array");
+  if (waiter.error) fail(*waiter.error, name_of(operation), key, "the array has grown larger than one value can be");
   return std::move(waiter.result);
 }
 
@@ -175,7 +177,8 @@ Value Store::wait_for(std::string_view key, FunctionRef<bool(const Value&)> pred
     }
     if (waiter.done()) fail(Errc::closed, "wait_for", key, "the store was closed");
     if (stop.stop_requested()) fail(Errc::cancelled, "wait_for", key, "the wait was stopped");
-    if (!waiter.parker().park_until(deadline) && now() >= deadline) {
+    if (now() < deadline) waiter.parker().park_until(deadline);
+    if (now() >= deadline) {
       if (std::optional<Value> value = try_now()) return *std::move(value);
       fail(Errc::timeout, "wait_for", key, "the time is over");
     }

@@ -148,10 +148,9 @@ std::optional<Value> Store::take(std::string_view key) {
 void Store::clear() {
   ThreadRecord& record = thread_record();
   check_writable(Operation::clear, {}, record);
-  Counters& figures = counters(record);
-  figures.count(Operation::clear);
-  drop_contents();
-  figures.add(Figure::writes, 1);
+  counters(record).count(Operation::clear);
+  drop_contents(true);
+  tidy(record);
 }
 
 }  // namespace cubby::detail

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <utility>
 
 #include "table/bucket.hpp"
@@ -205,8 +207,10 @@ class HashTable {
     }
   }
 
-  /// Locks the home of `hash` for a caller that already holds homes of smaller hashes, and will hold larger ones (invariant 2).
-  Held lock_settled(std::uint64_t hash) {
+  /// Locks the home of `hash` for a caller that already holds homes of smaller hashes (`mine`), and will hold larger ones
+  /// (invariant 2). Holds nothing (home is null) if one of the caller's own buckets would have to move for it, as the table has
+  /// begun to shrink: the caller then has to release all, and begin again.
+  Held lock_settled(std::uint64_t hash, std::span<const Held> mine) {
     for (;;) {
       Held held = lock(hash);
       Table* table = held.table->chain->head.load(std::memory_order_acquire);
@@ -217,6 +221,9 @@ class HashTable {
       }
       if (left == nullptr) return held;
       unlock(held);
+      for (const Held& each : mine) {
+        if (each.home == left) return {};
+      }
       if (lock_bucket(*left)) move(*table, *left, static_cast<std::uint64_t>(left - table->buckets) << table->shift);
     }
   }
@@ -344,9 +351,10 @@ class HashTable {
   }
 
   Table* make_chain(std::uint64_t flags, std::uint64_t number) {
-    auto* chain = new Chain;
-    chain->number = number;
-    auto* table = new Table(chain, min_bits_);
+    auto owned = std::make_unique<Chain>();
+    owned->number = number;
+    auto* table = new Table(owned.get(), min_bits_);
+    Chain* chain = owned.release();
     for (std::size_t index = 0; flags != 0 && index < table->size(); ++index) {
       table->buckets[index].control.store(flags, std::memory_order_relaxed);
     }
@@ -452,10 +460,23 @@ class HashTable {
     Bucket& bucket = table.buckets[index];
     if (!try_lock_bucket(bucket)) return;
     const std::uint64_t first = static_cast<std::uint64_t>(index) << table.shift;
-    Table& target = *table.next.load(std::memory_order_acquire);
-    if (target.shift <= table.shift) return move(table, bucket, first);  // nobody else has business in the target's buckets yet
-    if (!try_lock_bucket(target.bucket(first))) return unlock_bucket(bucket);
-    move(table, bucket, first, &target.bucket(first));
+    Table* target = table.next.load(std::memory_order_acquire);
+    // Nobody else has business in the buckets of a larger table yet, unless they have moved on in turn.
+    if (target->shift <= table.shift && none_moved(*target, first, table.last_of(first))) return move(table, bucket, first);
+    while (target->bucket(first).control.load(std::memory_order_acquire) & kMoved) {
+      target = target->next.load(std::memory_order_acquire);
+    }
+    // Where several buckets would have to be waited for, the next writer of one of the keys does it.
+    if (target->shift < table.shift || !try_lock_bucket(target->bucket(first))) return unlock_bucket(bucket);
+    move(table, bucket, first, &target->bucket(first));
+  }
+
+  static bool none_moved(const Table& table, std::uint64_t first, std::uint64_t last) noexcept {
+    for (std::uint64_t hash = first;;) {
+      if (table.bucket(hash).control.load(std::memory_order_acquire) & kMoved) return false;
+      if (table.last_of(hash) >= last) return true;
+      hash = table.last_of(hash) + 1;
+    }
   }
 
   /// Moves a bucket to the next table and gives up its lock. REQUIRES: its lock held; `first` is its first hash; `held`, if

@@ -40,6 +40,10 @@ struct ValueAccess {
   static void copy_node(const Value& value, std::byte* to) noexcept {
     if (value.counted()) std::memcpy(to, node(value), node_size(value));
   }
+  /// How deep its arrays and objects nest: 0 for none.
+  static int depth(const Value& value) noexcept {
+    return value.counted() && node::is_container(value.tag()) ? node::depth(node(value)) : 0;
+  }
   /// The size of the value as stored: of its node, or the 16 bytes of the Value.
   static std::size_t stored_size(const Value& value) noexcept { return value.counted() ? node_size(value) : sizeof(Value); }
 

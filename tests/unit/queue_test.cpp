@@ -40,6 +40,10 @@ class QueueAbandon : public testing::TestWithParam<int> {
     EXPECT_EQ(queue_.flatten(), Value::array(items(0, GetParam())));
     append(queue_, GetParam(), 70);
     EXPECT_EQ(queue_.flatten(), Value::array(items(0, GetParam() + 70)));
+    // From the bottom up, over all links between chunks.
+    Removed removed;
+    for (int number = 0; number < GetParam() + 70; ++number) ASSERT_EQ(queue_.take_first(removed), item(number));
+    removed.free_now();
   }
   Queue queue_;
 };
@@ -76,6 +80,16 @@ TEST_P(QueueAbandon, LeavesWhatWasTakenWhereItWas) {
   expect_untouched();
 }
 
+TEST_P(QueueAbandon, AfterAllWasTakenFromTheEndThatIsAppendedTo) {
+  Queue planned = queue_;
+  Removed removed;
+  for (int taken = 0; taken < GetParam() * 3 / 4; ++taken) planned.take_last(removed);
+  append(planned, 1000, 100);
+  planned.abandon(queue_);
+  removed.forget();
+  expect_untouched();
+}
+
 TEST_P(QueueAbandon, OfAQueueThatWasEmptied) {
   Queue planned = queue_;
   Removed removed;
@@ -84,6 +98,24 @@ TEST_P(QueueAbandon, OfAQueueThatWasEmptied) {
   planned.abandon(queue_);
   removed.forget();
   expect_untouched();
+}
+
+// The last chunk of a queue that was emptied is kept, and may be too small for what comes at once.
+TEST(Queue, TakesInOrderWhatWasAppendedAtOnceAfterItWasEmptied) {
+  for (int before = 1; before < 6; ++before) {
+    for (int at_once = 1; at_once < 8; ++at_once) {
+      Queue queue;
+      Removed removed;
+      append(queue, 0, before);
+      for (int number = 0; number < before; ++number) EXPECT_EQ(queue.take_first(removed), item(number));
+      queue.reserve_back(static_cast<std::size_t>(at_once));
+      for (int number = 0; number < at_once; ++number) queue.append_back(item(100 + number));
+      for (int number = 0; number < at_once; ++number) EXPECT_EQ(queue.take_first(removed), item(100 + number));
+      EXPECT_EQ(queue.size(), 0U);
+      removed.free_now();
+      queue.destroy();
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Lengths, QueueAbandon, testing::Values(0, 1, 4, 5, 63, 200));
