@@ -45,6 +45,8 @@ void flush_thread_cache() noexcept {}
 #include <cstdint>
 #include <mutex>
 
+#include "base/mutex.hpp"
+
 // From the top down:
 //  - a thread's Cache: per size class a list of free blocks, up to a limit; limits grow with use, within a budget per thread;
 //  - a Central per size class, under a mutex: the class's spans that have free blocks;
@@ -169,7 +171,11 @@ class Heap {
     }
     Span& span = region->spans[index];
     if (--region->free_spans == 0) with_room_.remove(region);
-    if (span.committed) --idle_spans_;
+    if (span.committed) {
+      --idle_spans_;
+    } else {
+      populate(base_of(region) + index * kSpanBytes);
+    }
     ++used_spans_;
     span = {};
     span.begin = base_of(region) + index * kSpanBytes;
@@ -210,6 +216,15 @@ class Heap {
     // A huge page is backed as a whole when it's first touched, and is split again when spans go back to the system. That a
     // piece of advice is refused changes nothing.
     ::madvise(base_of(region), kRegionBytes, MADV_NOHUGEPAGE);
+#endif
+  }
+
+  /// In a heap that is large already, all pages of a span are asked for at once: a page fault for each costs several times as
+  /// much, above all on virtual machines. A small heap is touched page by page.
+  void populate([[maybe_unused]] char* span) noexcept {
+#if defined(MADV_POPULATE_WRITE)
+    constexpr std::size_t kLargeHeap = 8;                                               // regions
+    if (region_count_ >= kLargeHeap) ::madvise(span, kSpanBytes, MADV_POPULATE_WRITE);  // kernels before 5.14 refuse
 #endif
   }
 
@@ -259,7 +274,7 @@ class Heap {
     }
   }
 
-  std::mutex mutex_;
+  BriefMutex mutex_;
   List<Region, &Region::next, &Region::prev> with_room_;
   List<Region, &Region::next_region, &Region::prev_region> all_;
   std::size_t region_count_ = 0;
@@ -313,7 +328,7 @@ class alignas(64) Central {
   std::size_t live() const noexcept { return live_.load(std::memory_order_relaxed); }
 
  private:
-  std::mutex mutex_;
+  BriefMutex mutex_;
   List<Span, &Span::next, &Span::prev> spans_;
   std::atomic<std::size_t> live_{0};  // written under the mutex
 };

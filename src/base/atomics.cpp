@@ -24,11 +24,15 @@ bool register_membarrier() noexcept {
 }  // namespace
 
 bool asymmetric_fences = false;
+int spins_before_sleep = 0;
 
 namespace {
 
 struct AskKernel {
-  AskKernel() { asymmetric_fences = register_membarrier(); }
+  AskKernel() {
+    asymmetric_fences = register_membarrier();
+    spins_before_sleep = std::thread::hardware_concurrency() > 1 ? 64 : 0;
+  }
 };
 
 // First of all statics, as those of other files may open stores.
@@ -44,11 +48,6 @@ void heavy_fence() noexcept {
   }
 #endif
   std::atomic_thread_fence(std::memory_order_seq_cst);
-}
-
-int StdAtomics::spins() noexcept {
-  static const int spins = std::thread::hardware_concurrency() > 1 ? 64 : 0;
-  return spins;
 }
 
 }  // namespace cubby::detail

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "base/mutex.hpp"
 #include "base/parking_lot.hpp"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -27,7 +28,7 @@ void heavy_fence() noexcept;
 struct StdAtomics {
   template <class T>
   using Atomic = std::atomic<T>;
-  using Mutex = std::mutex;
+  using Mutex = BriefMutex;
 
   /// Orders a store before later loads, as far as a thread that calls heavy_fence() is concerned: nothing at run time where the
   /// kernel has membarrier(2), which puts the whole price on the side that reclaims.
@@ -44,15 +45,9 @@ struct StdAtomics {
   }
   static void heavy_fence() noexcept { detail::heavy_fence(); }
 
-  static void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("yield");
-#endif
-  }
+  static void pause() noexcept { pause_briefly(); }
   /// How often a lock that is held is tried again before its thread sleeps.
-  static int spins() noexcept;
+  static int spins() noexcept { return spins_before_sleep; }
 
   /// Sleeps on `address` if `validate()` holds under the lot's lock; true if it slept and was unparked.
   template <class Validate>

@@ -21,6 +21,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/mutex.hpp"
 #include "base/parker.hpp"
 
 namespace cubby::detail {
@@ -39,7 +40,7 @@ struct Sleeper {
 };
 
 struct alignas(64) Queue {
-  std::mutex mutex;
+  BriefMutex mutex;
   Sleeper* first = nullptr;
 
   void add(Sleeper& sleeper) noexcept;
