@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -54,6 +55,33 @@ class Timeout {
   std::optional<std::chrono::nanoseconds> length_;
 };
 
+/// When what a durable store has logged goes to the disk. Whatever is chosen, a call that has returned survives the death of
+/// the process; this is about the loss of power.
+class Sync {
+ public:
+  /// A call returns once it, and everything before it, is on the disk. Calls that come together share one sync.
+  static constexpr Sync always() noexcept { return Sync(Kind::always, std::chrono::nanoseconds::zero()); }
+  /// In the background; a power loss costs what was written within this time. Zero or less: as always().
+  static constexpr Sync interval(Duration length) noexcept {
+    return length.nanoseconds().count() > 0 ? Sync(Kind::interval, length.nanoseconds()) : always();
+  }
+  /// When the operating system sees fit.
+  static constexpr Sync never() noexcept { return Sync(Kind::never, std::chrono::nanoseconds::max()); }
+
+  constexpr bool is_always() const noexcept { return kind_ == Kind::always; }
+  constexpr bool is_never() const noexcept { return kind_ == Kind::never; }
+  /// Between two syncs; zero for always(), and the longest there is for never().
+  constexpr std::chrono::nanoseconds length() const noexcept { return length_; }
+
+  friend constexpr bool operator==(const Sync&, const Sync&) = default;
+
+ private:
+  enum class Kind : std::uint8_t { always, interval, never };
+  constexpr Sync(Kind kind, std::chrono::nanoseconds length) noexcept : kind_(kind), length_(length) {}
+  Kind kind_;
+  std::chrono::nanoseconds length_;
+};
+
 /// How a store is opened. Options given for a store that is open already must equal those it was opened with; options equal to
 /// `Options{}` always join.
 struct Options {
@@ -65,8 +93,18 @@ struct Options {
   std::chrono::nanoseconds default_ttl = std::chrono::minutes(60);
   /// Largest value, in bytes as stored; 0: no cap.
   std::size_t max_value_bytes = std::size_t{64} << 20;
-  /// Refuse every write with Errc::read_only.
+  /// Refuse every write with Errc::read_only. With `directory`: reads what is there now, and changes not a byte.
   bool read_only = false;
+
+  /// Durable mode: the folder of the store's log and checkpoints, made if it isn't there (the one it lies in must be). One
+  /// process writes it at a time (Errc::locked); others may read it. Not together with `persist`.
+  std::filesystem::path directory;
+  /// When the log goes to the disk.
+  Sync sync = Sync::interval(std::chrono::milliseconds(100));
+  /// Bytes of log after which a checkpoint is made; not before the log outgrows the last checkpoint.
+  std::size_t checkpoint_after = std::size_t{64} << 20;
+  /// Encrypts log and checkpoints with AES-256-GCM. Another key, or none, is Errc::wrong_key.
+  std::optional<std::array<std::byte, 32>> encryption_key;
 
   friend bool operator==(const Options&, const Options&) = default;
 };
@@ -80,7 +118,8 @@ struct Stats {
   std::uint64_t writes = 0;     ///< calls that changed a key
   std::uint64_t expired = 0;    ///< keys removed because their time had come
   std::size_t waiters = 0;      ///< calls waiting now
-  std::uint64_t saves = 0;      ///< saves that succeeded
+  std::uint64_t saves = 0;      ///< saves and checkpoints that succeeded
+  std::uint64_t log_bytes = 0;  ///< in the log since the last checkpoint; 0 without Options::directory
   std::string last_save_error;  ///< what the last save failed with; empty once one has succeeded
 };
 

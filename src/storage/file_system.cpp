@@ -349,6 +349,14 @@ void throw_io_error(std::string_view doing, const std::filesystem::path& path, i
 
 std::string file_identity(const std::filesystem::path& path) { return real_file_system().resolve(path).string(); }
 
+std::string folder_identity(const std::filesystem::path& path) {
+  std::error_code error;
+  fs::path folder = fs::absolute(path, error);
+  if (!error) folder = fs::weakly_canonical(folder, error);
+  if (error) throw_io_error("resolving", path, error.value());
+  return (folder.has_filename() ? folder : folder.parent_path()).string();  // without the slash at the end
+}
+
 bool same_file(const std::filesystem::path& left, const std::filesystem::path& right) {
   FileSystem& file_system = real_file_system();
   try {

@@ -148,6 +148,9 @@ FileSystem& real_file_system();
 /// next save, and might by then belong to a stranger.
 std::string file_identity(const std::filesystem::path& path);
 
+/// The same for a folder, which need not exist either.
+std::string folder_identity(const std::filesystem::path& path);
+
 /// Whether both name the same file at this moment: one identity, or, if both exist, one inode (hard links, bind mounts, folders
 /// that ignore case). Hard links are one file only until either is saved: that puts a file of its own under its name.
 bool same_file(const std::filesystem::path& left, const std::filesystem::path& right);

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/cipher.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+namespace cubby::detail {
+
+namespace {
+
+const unsigned char* raw(const std::byte* bytes) noexcept { return reinterpret_cast<const unsigned char*>(bytes); }
+unsigned char* raw(std::byte* bytes) noexcept { return reinterpret_cast<unsigned char*>(bytes); }
+
+void check(bool succeeded) noexcept {
+  if (!succeeded) std::abort();  // OpenSSL is out of memory, or has no AES
+}
+
+/// A thread's context for one direction; it is made ready for a key once, and then for each record only given the nonce.
+class Context {
+ public:
+  Context() : context_(EVP_CIPHER_CTX_new()) { check(context_ != nullptr); }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context() { EVP_CIPHER_CTX_free(context_); }
+
+  EVP_CIPHER_CTX* ready(std::uint64_t cipher, const std::array<std::byte, 32>& key, std::uint64_t offset, bool encrypts) {
+    unsigned char nonce[12] = {};
+    std::memcpy(nonce, &offset, sizeof offset);
+    const bool known = cipher == cipher_;
+    check(EVP_CipherInit_ex(context_, known ? nullptr : EVP_aes_256_gcm(), nullptr, known ? nullptr : raw(key.data()), nonce,
+                            encrypts ? 1 : 0) == 1);
+    cipher_ = cipher;
+    return context_;
+  }
+
+ private:
+  EVP_CIPHER_CTX* context_;
+  std::uint64_t cipher_ = 0;
+};
+
+/// Both directions work in place. EVP takes lengths as int.
+bool crypt(EVP_CIPHER_CTX* context, std::span<const std::byte> extra, std::span<std::byte> bytes) noexcept {
+  constexpr std::size_t kAtOnce = std::size_t{1} << 30;
+  int length = 0;
+  if (EVP_CipherUpdate(context, nullptr, &length, raw(extra.data()), static_cast<int>(extra.size())) != 1) return false;
+  while (!bytes.empty()) {
+    const auto part = bytes.first(std::min(bytes.size(), kAtOnce));
+    if (EVP_CipherUpdate(context, raw(part.data()), &length, raw(part.data()), static_cast<int>(part.size())) != 1)
+      return false;
+    bytes = bytes.subspan(part.size());
+  }
+  return true;
+}
+
+Context& encrypting() {
+  static thread_local Context context;
+  return context;
+}
+Context& decrypting() {
+  static thread_local Context context;
+  return context;
+}
+
+std::atomic<std::uint64_t> ciphers{0};
+
+}  // namespace
+
+std::array<std::byte, 32> authenticate(std::span<const std::byte> key, std::span<const std::byte> bytes) {
+  std::array<std::byte, 32> code{};
+  unsigned length = 0;
+  check(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(bytes.data()), bytes.size(), raw(code.data()),
+             &length) != nullptr &&
+        length == code.size());
+  return code;
+}
+
+void fill_randomly(std::span<std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto part = bytes.first(std::min<std::size_t>(bytes.size(), 256));  // getentropy's limit
+    if (::getentropy(part.data(), part.size()) != 0) std::abort();            // nothing is safe then
+    bytes = bytes.subspan(part.size());
+  }
+}
+
+Cipher::Cipher(const EncryptionKey& key, std::span<const std::byte> header)
+    : key_(authenticate(key, header)), number_(ciphers.fetch_add(1, std::memory_order_relaxed) + 1) {}
+
+void Cipher::encrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
+                     std::span<std::byte, kTagBytes> tag) const noexcept {
+  EVP_CIPHER_CTX* context = encrypting().ready(number_, key_, offset, true);
+  int length = 0;
+  unsigned char none[16];
+  check(crypt(context, extra, bytes) && EVP_CipherFinal_ex(context, none, &length) == 1 &&
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, static_cast<int>(tag.size()), tag.data()) == 1);
+}
+
+bool Cipher::decrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
+                     std::span<const std::byte, kTagBytes> tag) const noexcept {
+  EVP_CIPHER_CTX* context = decrypting().ready(number_, key_, offset, false);
+  int length = 0;
+  unsigned char none[16];
+  unsigned char expected[kTagBytes];
+  std::memcpy(expected, tag.data(), sizeof expected);
+  return crypt(context, extra, bytes) && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, sizeof expected, expected) == 1 &&
+         EVP_CipherFinal_ex(context, none, &length) == 1;
+}
+
+}  // namespace cubby::detail

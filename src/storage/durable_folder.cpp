@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/durable_folder.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <cubby/error.hpp>
+
+namespace cubby::detail {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// A checkpoint comes after about four segments; each is set aside on the disk as a whole.
+std::size_t segment_bytes_for(std::size_t checkpoint_after) {
+  constexpr std::size_t kLeast = 64 << 10, kMost = 16 << 20;
+  return std::clamp(checkpoint_after / 4 / 4096 * 4096, kLeast, kMost);
+}
+
+}  // namespace
+
+DurableFolder::DurableFolder(Settings settings) : settings_(std::move(settings)) {
+  FileSystem& files = *settings_.files;
+  const fs::path& folder = settings_.folder;
+  if (!settings_.read_only) {
+    files.make_folder(folder);
+    lock_ = files.lock(folder / kLockName);
+  }
+  if (auto found = read_manifest(files, folder, settings_.key)) {
+    manifest_ = *found;
+    checkpoint_bytes_ = manifest_.checkpoint_bytes;
+    return;
+  }
+  for (const std::string& name : files.list(folder)) {
+    const auto parsed = parse_name(name);
+    if (parsed && parsed->kind != FileName::Kind::temporary) {
+      fail_corrupt(folder / kManifestName, 0, "the file is missing, though there is " + name);
+    }
+  }
+  if (settings_.read_only) {
+    throw Error(Errc::io, "there is no store in " + folder.string() + ", and a read_only store doesn't make one");
+  }
+  fill_randomly(manifest_.store);
+  manifest_.encrypted = settings_.key.has_value();
+  manifest_.closed = true;
+  write_manifest(files, folder, manifest_, settings_.key);
+}
+
+bool DurableFolder::has_changed() const {
+  const auto now = read_manifest(*settings_.files, settings_.folder, settings_.key);
+  return !now || now->checkpoint != manifest_.checkpoint || now->closed != manifest_.closed;
+}
+
+void DurableFolder::load(const std::function<void(const LoggedOperation&)>& key,
+                         const std::function<void(const LoggedOperation&)>& operation) {
+  if (manifest_.checkpoint != 0) load_checkpoint(*settings_.files, settings_.folder, manifest_, settings_.key, key);
+  if (manifest_.closed) return;
+  LogReading reading;
+  reading.files = settings_.files;
+  reading.folder = settings_.folder;
+  reading.manifest = manifest_;
+  reading.key = settings_.key;
+  reading.beside_a_writer = settings_.read_only;
+  found_ = read_log(reading, [&](std::span<std::byte> body, const fs::path& path, std::uint64_t offset) {
+    OperationReader reader(body);
+    LoggedOperation each;
+    for (;;) {
+      const std::size_t place = reader.place();
+      const auto result = reader.next(each);
+      if (result == OperationReader::Result::end) return;
+      const std::uint64_t at = offset + FrameCodec::kHeadBytes + place;
+      if (result == OperationReader::Result::damaged) fail_corrupt(path, at, "no operation is written so");
+      try {
+        operation(each);
+      } catch (const Error& error) {
+        fail_corrupt(path, at, std::string("the operation doesn't fit what was there: ") + error.what());
+      }
+    }
+  });
+  old_log_bytes_ = found_.bytes;
+}
+
+void DurableFolder::begin(std::uint32_t first_version) {
+  FileSystem& files = *settings_.files;
+  const fs::path& folder = settings_.folder;
+  // Files of generations that a checkpoint holds, of attempts that failed, of a log that ended with close.
+  std::uint32_t last = manifest_.checkpoint;
+  for (const std::string& name : files.list(folder)) {
+    const auto parsed = parse_name(name);
+    if (!parsed) continue;
+    const bool needless =
+        parsed->kind == FileName::Kind::temporary ||
+        (parsed->kind == FileName::Kind::checkpoint && parsed->generation != manifest_.checkpoint) ||
+        (parsed->kind == FileName::Kind::segment && (manifest_.closed || parsed->generation <= manifest_.checkpoint));
+    if (needless) {
+      files.remove(folder / name);
+    } else {
+      last = std::max(last, parsed->generation);
+    }
+  }
+  if (!manifest_.closed) {
+    // Those that don't count must not make the next generation come after one that is missing.
+    last = found_.segments.empty() ? manifest_.checkpoint : found_.segments.back().header.generation;
+    for (auto each = found_.dropped.rbegin(); each != found_.dropped.rend(); ++each) files.remove(*each);
+    found_.dropped.clear();
+  }
+  Log::Settings log;
+  log.files = &files;
+  log.folder = folder;
+  log.store = manifest_.store;
+  log.key = settings_.key;
+  log.sync = settings_.sync;
+  log.segment_bytes = segment_bytes_for(settings_.checkpoint_after);
+  log.boot = files.boot_id();
+  log.wait_for_publishers = settings_.wait_for_publishers;
+  log.on_growth = settings_.on_growth;
+  log_ = std::make_unique<Log>(std::move(log), last + 1, first_version);
+  if (!manifest_.closed) {
+    settle_log(files, folder, found_, settings_.key);
+  } else {
+    Manifest open = manifest_;
+    open.closed = false;
+    write_manifest(files, folder, open, settings_.key);
+    manifest_ = open;
+  }
+  found_ = {};
+}
+
+bool DurableFolder::checkpoint_due() const {
+  return log_bytes() > std::max<std::uint64_t>(settings_.checkpoint_after, checkpoint_bytes_);
+}
+
+std::unique_ptr<CheckpointWriter> DurableFolder::begin_checkpoint() {
+  return std::make_unique<CheckpointWriter>(*settings_.files, settings_.folder, manifest_.store, log_->generation() - 1,
+                                            settings_.key);
+}
+
+void DurableFolder::commit(CheckpointWriter& checkpoint, bool closed) {
+  checkpoint.finish();
+  settings_.files->sync_folder(settings_.folder);
+  Manifest next = manifest_;
+  next.checkpoint = checkpoint.generation();
+  next.checkpoint_bytes = checkpoint.bytes();
+  next.keys = checkpoint.keys();
+  next.closed = closed;
+  write_manifest(*settings_.files, settings_.folder, next, settings_.key);
+  manifest_ = next;
+  old_log_bytes_ = 0;
+  checkpoint_bytes_ = next.checkpoint_bytes;
+  log_->remove_before_current();
+  remove_needless();
+}
+
+void DurableFolder::note_closed() {
+  Manifest next = manifest_;
+  next.closed = true;
+  write_manifest(*settings_.files, settings_.folder, next, settings_.key);
+  manifest_ = next;
+}
+
+void DurableFolder::finish() noexcept {
+  log_->finish();
+  lock_.reset();
+}
+
+void DurableFolder::remove_needless() {
+  try {
+    for (const std::string& name : settings_.files->list(settings_.folder)) {
+      const auto parsed = parse_name(name);
+      if (!parsed || parsed->kind == FileName::Kind::temporary) continue;
+      const bool is_checkpoint = parsed->kind == FileName::Kind::checkpoint;
+      if (is_checkpoint ? parsed->generation != manifest_.checkpoint : parsed->generation <= manifest_.checkpoint) {
+        settings_.files->remove(settings_.folder / name);
+      }
+    }
+  } catch (const Error&) {
+    // The next checkpoint, or the next open, tries again.
+  }
+}
+
+}  // namespace cubby::detail

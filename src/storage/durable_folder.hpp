@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// The folder of a durable store: lock, manifest, checkpoint and log, and the order in which they change.
+///
+/// Invariants
+///  1. What the manifest names is on the disk, and so is the folder that has the name, before the manifest is replaced.
+///  2. Files that the manifest doesn't lead to any more are removed after that only.
+///  3. The log begins with the generation after the manifest's checkpoint; a store that was closed has none.
+///
+/// Thread safety: one thread at a time, but for log(), which is made for many, and what only tells how long the log is.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "storage/checkpoint.hpp"
+#include "storage/log.hpp"
+#include "storage/log_reader.hpp"
+
+namespace cubby::detail {
+
+class DurableFolder {
+ public:
+  struct Settings {
+    FileSystem* files = nullptr;
+    std::filesystem::path folder;
+    std::optional<EncryptionKey> key;
+    bool read_only = false;
+    Sync sync = Sync::never();
+    std::size_t checkpoint_after = std::size_t{64} << 20;
+    std::function<void()> wait_for_publishers;
+    std::function<void()> on_growth;
+  };
+
+  /// Unless read_only, makes the folder if need be and takes its lock (Errc::locked), and makes a first manifest. Reads the
+  /// manifest: Errc::corrupt, Errc::wrong_key; Errc::io if it is read_only and there is nothing.
+  explicit DurableFolder(Settings settings);
+  DurableFolder(const DurableFolder&) = delete;
+  DurableFolder& operator=(const DurableFolder&) = delete;
+
+  /// Hands out what the store holds: first each key of the checkpoint, from several threads at once; then the log's operations
+  /// in order, from this one. Errc::corrupt.
+  void load(const std::function<void(const LoggedOperation&)>& key,
+            const std::function<void(const LoggedOperation&)>& operation);
+  /// For read_only: whether the manifest is another than when this was made, so that what load() met may be explained by it.
+  bool has_changed() const;
+
+  /// Begins to write, after load(): settles what was found, and begins a generation.
+  void begin(std::uint32_t first_version);
+  Log& log() noexcept { return *log_; }
+
+  /// Whether so much was logged that a checkpoint is due.
+  bool checkpoint_due() const;
+  /// Bytes of log that the next open would read.
+  std::uint64_t log_bytes() const { return old_log_bytes_ + log_->bytes(); }
+
+  /// A checkpoint of the generations before the log's current one.
+  std::unique_ptr<CheckpointWriter> begin_checkpoint();
+  /// Makes it the one that counts, and removes what it makes needless. `closed`: nothing was or will be logged after it.
+  void commit(CheckpointWriter& checkpoint, bool closed);
+  /// The log is empty and stays so: notes that the store was closed.
+  void note_closed();
+  /// After commit(closed) or note_closed(): ends the log, and gives up the lock. log() stays, for those who still hold it.
+  void finish() noexcept;
+  /// Nothing was logged since the checkpoint.
+  bool log_is_empty() const { return old_log_bytes_ == 0 && log_->bytes() == 0; }
+  const Manifest& manifest() const noexcept { return manifest_; }
+
+ private:
+  void remove_needless();
+
+  Settings settings_;
+  std::unique_ptr<FileSystem::Lock> lock_;
+  Manifest manifest_;
+  FoundLog found_;
+  std::atomic<std::uint64_t> old_log_bytes_{0};  ///< of what was found, until a checkpoint holds it
+  std::atomic<std::uint64_t> checkpoint_bytes_{0};
+  std::unique_ptr<Log> log_;
+};
+
+}  // namespace cubby::detail

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/log_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include <cubby/error.hpp>
+
+namespace cubby::detail {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Number = std::pair<std::uint32_t, std::uint32_t>;  // generation, segment
+
+std::uint64_t word_at(std::span<const std::byte> bytes, std::uint64_t offset) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes.data() + offset, sizeof word);
+  return word;
+}
+
+bool all_zero(std::span<const std::byte> bytes) noexcept {
+  return bytes.empty() || (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+/// Bytes of a file, at a multiple of 16.
+class Buffer {
+ public:
+  Buffer(FileSystem& files, const fs::path& path) {
+    const auto file = files.open(path);
+    if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");
+    size_ = file->size();
+    words_ = std::make_unique_for_overwrite<std::byte[]>(size_);
+    size_ = file->read_at(0, {words_.get(), size_});
+  }
+  std::span<std::byte> bytes() noexcept { return {words_.get(), size_}; }
+
+ private:
+  std::size_t size_ = 0;
+  std::unique_ptr<std::byte[]> words_;
+};
+
+class Reader {
+ public:
+  Reader(const LogReading& reading, const RecordSink& sink)
+      : reading_(reading), sink_(sink), files_(*reading.files), boot_(files_.boot_id()) {}
+
+  FoundLog read() {
+    for (const std::string& name : files_.list(reading_.folder)) {
+      const auto parsed = parse_name(name);
+      if (!parsed || parsed->kind != FileName::Kind::segment) continue;
+      log_.last_generation = std::max(log_.last_generation, parsed->generation);
+      if (parsed->generation > reading_.manifest.checkpoint)
+        paths_.emplace(Number{parsed->generation, parsed->number}, reading_.folder / name);
+    }
+    if (reading_.beside_a_writer) note_tails();
+    Number next{reading_.manifest.checkpoint + 1, 0};
+    if (!paths_.contains(next)) missing(next, "the manifest");
+    for (;;) {
+      const auto found = paths_.find(next);
+      if (found == paths_.end()) break;
+      read_segment(next, found->second);
+      paths_.erase(found);
+      if (log_.cut) break;
+      const FoundSegment& segment = log_.segments.back();
+      if (segment.ended == FrameKind::segment_end) {
+        ++next.second;
+      } else {
+        if (!segment.ended) check_empty_until_next_generation(next);
+        next = {next.first + 1, 0};
+      }
+      if (segment.ended && !paths_.contains(next)) {
+        if (reading_.beside_a_writer && !was_there(next)) break;  // it came after the folder was listed
+        if (!suspicious_) missing(next, segment.path.string());
+        log_.cut = true;
+        break;
+      }
+    }
+    for (const auto& [number, path] : paths_) {
+      if (!log_.cut && !reading_.beside_a_writer && has_records(path)) {
+        fail_corrupt(path, 0, "it is a segment of the log that nothing leads to");
+      }
+      log_.dropped.push_back(path);
+    }
+    return std::move(log_);
+  }
+
+ private:
+  [[noreturn]] void missing(Number number, const std::string& named_by) const {
+    fail_corrupt(reading_.folder / segment_name(number.first, number.second), 0,
+                 "the file is missing, and " + named_by + " leads to it");
+  }
+  bool was_there(Number number) const { return tails_.contains(number); }
+
+  bool has_records(const fs::path& path) const {
+    Buffer buffer(files_, path);
+    const auto bytes = buffer.bytes();
+    return bytes.size() >= kSegmentStart + FrameCodec::kHeadBytes && word_at(bytes, kSegmentStart) != 0;
+  }
+
+  /// Segments of the same generation behind one that was not ended were made ahead, and hold nothing.
+  void check_empty_until_next_generation(Number& last) {
+    for (Number next{last.first, last.second + 1};; ++next.second) {
+      const auto found = paths_.find(next);
+      if (found == paths_.end()) return;
+      if (!reading_.beside_a_writer && has_records(found->second)) {
+        fail_corrupt(found->second, kSegmentStart, "it has records, and the segment before it has no end");
+      }
+      log_.dropped.push_back(found->second);
+      paths_.erase(found);
+    }
+  }
+
+  /// How far each segment is reserved, before anything is looked at.
+  void note_tails() {
+    for (const auto& [number, path] : paths_) {
+      Buffer buffer(files_, path);
+      const auto bytes = buffer.bytes();
+      const auto header = FileHeader::read(bytes);
+      std::uint64_t offset = kSegmentStart;
+      if (header && header->encrypted == reading_.manifest.encrypted) {
+        const FrameCodec codec = header->codec(reading_.key);
+        while (offset + FrameCodec::kHeadBytes <= bytes.size()) {
+          const auto head = codec.read_head(word_at(bytes, offset), offset);
+          if (!head || head->size > bytes.size() - offset) break;
+          offset += head->size;
+          if (head->kind != FrameKind::data) break;
+        }
+      }
+      tails_.emplace(number, offset);
+    }
+  }
+
+  void read_segment(Number number, const fs::path& path) {
+    Buffer buffer(files_, path);
+    const auto bytes = buffer.bytes();
+    FoundSegment found;
+    found.path = path;
+    const auto header = FileHeader::read(bytes);
+    if (!header || bytes.size() <= kSegmentStart) {
+      // It may never have been written, if the process died while making it, or the machine before its first sync.
+      // The header's checksum is its last word.
+      const bool never_written = bytes.size() < FileHeader::kBytes || word_at(bytes, FileHeader::kBytes - 8) == 0;
+      const bool follows_an_open_end = !log_.segments.empty() && !log_.segments.back().ended;
+      const bool lost_with_the_machine = !log_.segments.empty() && suspicious_;
+      if (!lost_with_the_machine && !(follows_an_open_end && never_written) && !reading_.beside_a_writer) {
+        fail_corrupt(path, 0, "it doesn't begin as a segment of the log does");
+      }
+      log_.cut = true;
+      log_.dropped.push_back(path);
+      return;
+    }
+    found.header = *header;
+    const Manifest& manifest = reading_.manifest;
+    if (header->kind != FileHeader::Kind::segment || header->store != manifest.store || header->generation != number.first ||
+        header->number != number.second || header->encrypted != manifest.encrypted || header->size != bytes.size()) {
+      fail_corrupt(path, 0, "it is another store's, or another file under this name");
+    }
+    const FrameCodec codec = header->codec(reading_.key);
+    const auto status = files_.status(path);
+    suspicious_ = !status || status->inode != header->inode ||
+                  std::string_view(header->boot.data(), header->boot.size()).substr(0, boot_.size()) != boot_;
+    found.synced = word_at(bytes, kSyncedOffset);
+    if (word_at(bytes, kSyncedOffset + 8) != synced_check(found.synced, header->salt)) {
+      if (!suspicious_ && !reading_.beside_a_writer) fail_corrupt(path, kSyncedOffset, "the note of what was synced is wrong");
+      found.synced = kSegmentStart;
+    }
+    if (!all_zero(bytes.subspan(kSyncedOffset + 16, kSegmentStart - kSyncedOffset - 16))) {
+      fail_corrupt(path, kSyncedOffset + 16, "there should be zeros");
+    }
+    log_.segments.push_back(std::move(found));
+    read_frames(log_.segments.back(), bytes, codec, number);
+    log_.bytes += log_.segments.back().end - kSegmentStart;
+  }
+
+  void read_frames(FoundSegment& segment, std::span<std::byte> bytes, const FrameCodec& codec, Number number) {
+    const std::uint64_t most = reading_.beside_a_writer ? tails_[number] : bytes.size();
+    std::uint64_t offset = kSegmentStart;
+    // What is wrong in the part that was not synced when the machine died is where the log ends.
+    const auto wrong = [&](const char* what) {
+      if (!suspicious_ || offset < segment.synced) fail_corrupt(segment.path, offset, what);
+      log_.cut = true;
+    };
+    while (offset + FrameCodec::kHeadBytes <= most) {
+      const std::uint64_t word = word_at(bytes, offset);
+      if (word == 0) break;
+      const auto head = codec.read_head(word, offset);
+      if (!head || head->size > most - offset || head->kind == FrameKind::last) {
+        wrong("no record begins as these bytes do");
+        break;
+      }
+      if (head->kind != FrameKind::data) {
+        segment.ended = head->kind;
+        offset += head->size;
+        break;
+      }
+      const std::uint64_t mark = word_at(bytes, offset + head->size - FrameCodec::kMarkBytes);
+      const auto frame = bytes.subspan(offset, head->size);
+      if (mark == 0) {
+        if (suspicious_ || offset < segment.synced) {
+          wrong("the record was complete, and isn't any more");
+          break;
+        }
+        segment.incomplete.push_back(offset);
+      } else if (mark == codec.void_mark(word, offset)) {
+        if (!all_zero(frame.subspan(FrameCodec::kHeadBytes, frame.size() - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes))) {
+          wrong("a record that was given up should be zeros");
+          break;
+        }
+      } else if (const auto body = codec.open(frame, offset)) {
+        sink_(*body, segment.path, offset);
+        ++segment.records;
+      } else {
+        wrong("the record's checksum is wrong");
+        break;
+      }
+      offset += head->size;
+    }
+    segment.end = offset;
+    if (log_.cut) return;
+    if (!segment.ended && offset + FrameCodec::kHeadBytes > bytes.size()) fail_corrupt(segment.path, offset, "it has no end");
+    // A writer may have synced more since its tail was noted.
+    if (offset < segment.synced && !reading_.beside_a_writer)
+      fail_corrupt(segment.path, offset, "records that were on the disk are missing");
+    if (!segment.ended && suspicious_) {
+      log_.cut = true;
+    } else if (!reading_.beside_a_writer && !all_zero(bytes.subspan(offset))) {
+      const auto rest = bytes.subspan(offset);
+      const auto place = std::find_if(rest.begin(), rest.end(), [](std::byte byte) { return byte != std::byte{0}; });
+      fail_corrupt(segment.path, offset + static_cast<std::uint64_t>(place - rest.begin()),
+                   "there should be zeros behind the last record");
+    }
+  }
+
+  const LogReading& reading_;
+  const RecordSink& sink_;
+  FileSystem& files_;
+  const std::string boot_;
+  bool suspicious_ = false;  ///< of the segment that was read last: the machine has died since, or this is a copy
+  std::map<Number, fs::path> paths_;
+  std::map<Number, std::uint64_t> tails_;
+  FoundLog log_;
+};
+
+}  // namespace
+
+FoundLog read_log(const LogReading& reading, const RecordSink& sink) { return Reader(reading, sink).read(); }
+
+void settle_log(FileSystem& files, const fs::path& folder, const FoundLog& log, const std::optional<EncryptionKey>& key) {
+  // What doesn't count goes first, the last of it before the others: an opener that comes in between finds the same cut.
+  for (auto each = log.dropped.rbegin(); each != log.dropped.rend(); ++each) files.remove(*each);
+  files.sync_folder(folder);
+  for (const FoundSegment& segment : log.segments) {
+    const FrameCodec codec = segment.header.codec(key);
+    const auto file = files.map(segment.path);
+    const auto bytes = file->bytes();
+    for (const std::uint64_t offset : segment.incomplete) {
+      const std::uint64_t word = word_at(bytes, offset);
+      const std::uint64_t size = codec.read_head(word, offset)->size;
+      std::memset(bytes.data() + offset + FrameCodec::kHeadBytes, 0, size - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes);
+      const std::uint64_t mark = codec.void_mark(word, offset);
+      std::memcpy(bytes.data() + offset + size - FrameCodec::kMarkBytes, &mark, sizeof mark);
+    }
+    std::uint64_t end = segment.end;
+    if (!segment.ended) {
+      std::memset(bytes.data() + end, 0, bytes.size() - end);
+      const std::uint64_t word = codec.head({FrameKind::generation_end, FrameCodec::kHeadBytes}, end);
+      std::memcpy(bytes.data() + end, &word, sizeof word);
+      end += FrameCodec::kHeadBytes;
+    }
+    file->sync();
+    const std::uint64_t note[2] = {end, synced_check(end, segment.header.salt)};
+    std::memcpy(bytes.data() + kSyncedOffset, note, sizeof note);
+    file->sync();
+  }
+}
+
+}  // namespace cubby::detail

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+/// One file of the log, as its writers see it: memory, set aside on the disk, that fills from the front.
+///
+/// A record is reserved by one compare-and-swap of the word at the tail, from zero to the record's head, so whatever was
+/// reserved has its length in the file, be it ever completed or not. Whoever finds a head where the tail should be moves the
+/// tail past it: nobody waits for anybody. The record is complete once its mark is stored.
+///
+/// Invariants
+///  1. Below the tail there are frames without a gap, each with a valid head. From the tail on all is zero, but for a head
+///  whose
+///     writer has not moved the tail yet.
+///  2. A frame's bytes are written by who reserved it only, and once.
+///  3. Nothing is reserved behind an end (segment_end, generation_end), and there is always room for one.
+///
+/// Thread safety: reserve(), complete(), discard() and end() by any threads, tail() too; the rest by the owner.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "storage/durable_files.hpp"
+
+namespace cubby::detail {
+
+class LogSegment {
+ public:
+  /// Makes the file; throws Errc::io if there is no room, and leaves nothing then.
+  LogSegment(FileSystem& files, const std::filesystem::path& folder, FileHeader header,
+             const std::optional<EncryptionKey>& key);
+
+  std::uint32_t generation() const noexcept { return header_.generation; }
+  std::uint32_t number() const noexcept { return header_.number; }
+  const std::filesystem::path& path() const noexcept { return path_; }
+  const FrameCodec& codec() const noexcept { return codec_; }
+
+  /// Whether a frame of this size fits into an empty segment.
+  bool can_hold(std::uint64_t frame) const noexcept { return frame + kSegmentStart + FrameCodec::kHeadBytes <= bytes_.size(); }
+  /// The offset of a new frame of this size; empty if the segment has ended, or has no room for it.
+  std::optional<std::uint64_t> reserve(std::uint64_t frame) noexcept;
+  std::byte* at(std::uint64_t offset) noexcept { return bytes_.data() + offset; }
+  /// The body of the frame at `offset` is written: from here on it counts.
+  void complete(std::uint64_t offset, std::uint64_t frame) noexcept;
+  /// It never will be.
+  void discard(std::uint64_t offset, std::uint64_t frame) noexcept;
+  /// Ends the segment. Once.
+  void end(FrameKind kind) noexcept;
+
+  /// First byte behind what has been reserved.
+  std::uint64_t tail() const noexcept { return tail_.load(std::memory_order_seq_cst); }
+  bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+  /// Half of it is used: time to prepare the next.
+  bool half_used() const noexcept { return tail() > bytes_.size() / 2; }
+
+  // --- for who syncs; one at a time
+
+  /// Brings to the disk what is below `offset`, and complete. Throws Errc::io.
+  void sync_to(std::uint64_t offset);
+  /// Up to where that has been done.
+  std::uint64_t synced() const noexcept { return synced_; }
+  /// Notes that in the file. It gets to the disk with the next sync.
+  void note_synced() noexcept;
+  /// Whether that has been noted, and is on the disk.
+  bool note_is_synced() const noexcept { return note_synced_ == synced_; }
+
+ private:
+  std::atomic_ref<std::uint64_t> word(std::uint64_t offset) noexcept {
+    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(bytes_.data() + offset));
+  }
+  /// Puts a head at the tail; its offset. Empty if there is an end, or no room for `room` bytes.
+  std::optional<std::uint64_t> append_head(FrameHead head, std::uint64_t room) noexcept;
+  void prepare(std::uint64_t end) noexcept;
+
+  FileHeader header_;
+  std::filesystem::path path_;
+  FrameCodec codec_;
+  std::unique_ptr<FileSystem::MappedFile> file_;
+  std::span<std::byte> bytes_;
+  alignas(64) std::atomic<std::uint64_t> tail_{kSegmentStart};
+  std::atomic<std::uint64_t> prepared_{0};  ///< up to here the memory has been asked for
+  std::atomic<bool> ended_{false};
+  std::uint64_t synced_ = kSegmentStart;
+  std::uint64_t noted_ = 0;        ///< in the file
+  std::uint64_t note_synced_ = 0;  ///< the note that is on the disk
+};
+
+}  // namespace cubby::detail
