@@ -20,6 +20,7 @@ std::size_t Store::push(std::string_view key, const Value& value, bool at_front)
     queue.reserve_back(1);
     queue.append_back(own);
   }
+  write.log_as(at_front ? OperationCode::unshift : OperationCode::push, &own);
   const std::size_t length = queue.size();
   write.commit();
   return length;
@@ -29,6 +30,7 @@ std::size_t Store::push(std::string_view key, const Value& value, bool at_front)
 Value Store::shift_now(SingleWrite& write, bool last) {
   Queue& queue = write.plan_change_of_array();
   Value taken = last ? queue.take_last(write.removed) : queue.take_first(write.removed);
+  write.log_as(last ? OperationCode::pop : OperationCode::shift);
   write.commit();
   return taken;
 }

@@ -49,6 +49,13 @@ class BasicCommitStatus {
     }
   }
 
+  /// The same with a version that was read before. REQUIRES: savers wait for who has read it.
+  std::uint32_t commit(std::uint32_t stamp) noexcept {
+    Policy::full_fence();
+    word_.store(kCommitted | std::uint64_t{stamp} << 32, std::memory_order_release);  // synchronises with committed()
+    return stamp;
+  }
+
  private:
   static constexpr std::uint64_t kBarred = 1, kCommitted = 2;
   Atomic<std::uint64_t> word_{0};

@@ -10,6 +10,19 @@ namespace cubby {
 
 namespace {
 
+/// What a call that writes does last: a durable store has it on the disk first, if it was opened so.
+template <class F>
+auto acknowledged(detail::Store& store, F&& f) {
+  if constexpr (std::is_void_v<decltype(f(store))>) {
+    f(store);
+    store.acknowledge();
+  } else {
+    auto result = f(store);
+    store.acknowledge();
+    return result;
+  }
+}
+
 bool is_past_already(Duration ttl) { return ttl.nanoseconds().count() <= 0; }
 detail::Deadline deadline_of(Duration ttl) { return detail::Deadline::at(detail::deadline_after(ttl.nanoseconds())); }
 
@@ -17,36 +30,49 @@ detail::Deadline deadline_of(Duration ttl) { return detail::Deadline::at(detail:
 
 std::string_view Datastore::name() const noexcept { return store_->name(); }
 
-void Datastore::set(std::string_view key, const Value& value) { store_->set(key, value, detail::Deadline::keep()); }
+void Datastore::set(std::string_view key, const Value& value) {
+  acknowledged(*store_, [&](detail::Store& store) { return store.set(key, value, detail::Deadline::keep()); });
+}
 void Datastore::set(std::string_view key, const Value& value, Duration ttl) {
-  store_->set(key, value, deadline_of(ttl), is_past_already(ttl));
+  acknowledged(*store_, [&](detail::Store& store) { return store.set(key, value, deadline_of(ttl), is_past_already(ttl)); });
 }
 bool Datastore::set_once(std::string_view key, const Value& value) {
-  return store_->set_once(key, value, detail::Deadline::keep());
+  return acknowledged(*store_, [&](detail::Store& store) { return store.set_once(key, value, detail::Deadline::keep()); });
 }
 bool Datastore::set_once(std::string_view key, const Value& value, Duration ttl) {
-  return store_->set_once(key, value, deadline_of(ttl), is_past_already(ttl));
+  return acknowledged(*store_,
+                      [&](detail::Store& store) { return store.set_once(key, value, deadline_of(ttl), is_past_already(ttl)); });
 }
 std::optional<Value> Datastore::get(std::string_view key) const { return store_->get(key); }
 bool Datastore::visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
   return store_->visit(key, f);
 }
-std::optional<Value> Datastore::swap(std::string_view key, const Value& value) { return store_->swap(key, value); }
+std::optional<Value> Datastore::swap(std::string_view key, const Value& value) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.swap(key, value); });
+}
 Value Datastore::increment(std::string_view key, const Value& delta) {
-  return store_->increment(detail::Operation::increment, key, delta);
+  return acknowledged(*store_, [&](detail::Store& store) { return store.increment(detail::Operation::increment, key, delta); });
 }
 Value Datastore::decrement(std::string_view key, const Value& delta) {
-  return store_->increment(detail::Operation::decrement, key, delta);
+  return acknowledged(*store_, [&](detail::Store& store) { return store.increment(detail::Operation::decrement, key, delta); });
 }
-std::size_t Datastore::push(std::string_view key, const Value& value) { return store_->push(key, value, false); }
-std::size_t Datastore::unshift(std::string_view key, const Value& value) { return store_->push(key, value, true); }
-std::optional<Value> Datastore::shift(std::string_view key) { return store_->shift(key, false); }
-std::optional<Value> Datastore::pop(std::string_view key) { return store_->shift(key, true); }
+std::size_t Datastore::push(std::string_view key, const Value& value) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.push(key, value, false); });
+}
+std::size_t Datastore::unshift(std::string_view key, const Value& value) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.push(key, value, true); });
+}
+std::optional<Value> Datastore::shift(std::string_view key) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, false); });
+}
+std::optional<Value> Datastore::pop(std::string_view key) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, true); });
+}
 std::optional<Value> Datastore::shift_wait(std::string_view key, Timeout timeout, std::stop_token stop) {
-  return store_->shift_wait(key, false, timeout, stop);
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift_wait(key, false, timeout, stop); });
 }
 std::optional<Value> Datastore::pop_wait(std::string_view key, Timeout timeout, std::stop_token stop) {
-  return store_->shift_wait(key, true, timeout, stop);
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift_wait(key, true, timeout, stop); });
 }
 Value Datastore::wait(std::string_view key, Timeout timeout, std::stop_token stop) const {
   return store_->wait(key, nullptr, timeout, stop);
@@ -59,21 +85,37 @@ Value Datastore::wait_for_impl(std::string_view key, detail::FunctionRef<bool(co
   return store_->wait_for(key, predicate, timeout, stop);
 }
 bool Datastore::exists(std::string_view key) const { return store_->exists(key); }
-void Datastore::rename(std::string_view from, std::string_view to) { store_->rename(from, to); }
-bool Datastore::erase(std::string_view key) { return store_->erase(key); }
-std::optional<Value> Datastore::take(std::string_view key) { return store_->take(key); }
-void Datastore::clear() { store_->clear(); }
-void Datastore::expire(std::string_view key, Duration ttl) { store_->expire(key, ttl.nanoseconds()); }
-void Datastore::expire(std::string_view key) { store_->expire(key, store_->options().default_ttl); }
+void Datastore::rename(std::string_view from, std::string_view to) {
+  acknowledged(*store_, [&](detail::Store& store) { return store.rename(from, to); });
+}
+bool Datastore::erase(std::string_view key) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.erase(key); });
+}
+std::optional<Value> Datastore::take(std::string_view key) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.take(key); });
+}
+void Datastore::clear() {
+  acknowledged(*store_, [&](detail::Store& store) { return store.clear(); });
+}
+void Datastore::expire(std::string_view key, Duration ttl) {
+  acknowledged(*store_, [&](detail::Store& store) { return store.expire(key, ttl.nanoseconds()); });
+}
+void Datastore::expire(std::string_view key) {
+  acknowledged(*store_, [&](detail::Store& store) { return store.expire(key, store_->options().default_ttl); });
+}
 std::optional<std::chrono::nanoseconds> Datastore::ttl(std::string_view key) const { return store_->ttl(key); }
-bool Datastore::remove_expiry(std::string_view key) { return store_->remove_expiry(key); }
-Value Datastore::update(std::string_view key, const Value& patch) { return store_->update(key, patch); }
+bool Datastore::remove_expiry(std::string_view key) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.remove_expiry(key); });
+}
+Value Datastore::update(std::string_view key, const Value& patch) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.update(key, patch); });
+}
 std::optional<Value> Datastore::modify_impl(std::string_view key,
                                             detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f) {
-  return store_->modify(key, f);
+  return acknowledged(*store_, [&](detail::Store& store) { return store.modify(key, f); });
 }
 void Datastore::transact_impl(std::span<const std::string_view> keys, detail::FunctionRef<void(Transaction&)> f) {
-  store_->transact(keys, f);
+  acknowledged(*store_, [&](detail::Store& store) { return store.transact(keys, f); });
 }
 std::vector<std::string> Datastore::keys(std::string_view prefix) const { return store_->keys(prefix); }
 std::size_t Datastore::size() const { return store_->size(); }

@@ -15,7 +15,7 @@ void Store::expire(std::string_view key, std::chrono::nanoseconds length) {
   check_key(Operation::expire, key);
   ThreadRecord& record = thread_record();
   const std::int64_t deadline = length.count() > 0 ? as_deadline(deadline_after(length)) : 0;
-  if (deadline > 0) {
+  if (deadline > 0 && log_ == nullptr) {  // else the order in the log has to be that on the key
     const EpochGuard guard(record);
     const PublishingGuard publishing(record);
     check_writable(Operation::expire, key, record);
@@ -45,6 +45,8 @@ void Store::expire(std::string_view key, std::chrono::nanoseconds length) {
   if (write.entry == nullptr) fail(Errc::key_not_found, "expire", key, "there is no such key");
   if (deadline == 0) {
     write.plan_removal();
+  } else if (log_ != nullptr && write.commit_later_deadline(deadline)) {
+    return;
   } else {
     write.plan_same(Deadline::at(deadline));
   }

@@ -48,6 +48,7 @@ void KeyWrite::plan(const Entry::Plan& plan, Deadline deadline, bool goes_on) {
   queue_goes_on_ = goes_on;
   deadline_ = deadline;
   changes_ = true;
+  logged_ = OperationCode::end;
   if (deadline.kind == Deadline::Kind::at && deadline.time != kNoDeadline) {
     const auto* old =
         occupant != nullptr && occupant->has_deadline() ? static_cast<KeyReminder*>(occupant->reminder()) : nullptr;
@@ -59,11 +60,13 @@ void KeyWrite::plan_value(const Value& value, Deadline deadline) {
   if (value.is_array() && takers_wait()) {
     Queue& queue = plan_queue(deadline, false);
     queue = Queue::of(value);
+    log_as(OperationCode::set, &value);
     return;
   }
   plan({key, &value,
         deadline.kind == Deadline::Kind::at || (deadline.kind == Deadline::Kind::keep && entry && entry->has_deadline())},
        deadline, false);
+  log_as(OperationCode::set, &value);
 }
 
 Queue& KeyWrite::plan_queue(Deadline deadline, bool goes_on) {
@@ -90,11 +93,14 @@ void KeyWrite::plan_same(Deadline deadline) {
   } else {
     plan_value(entry->value(), deadline);
   }
+  log_as(OperationCode::expire);
 }
 
 void KeyWrite::plan_removal() noexcept {
   discard();
   changes_ = true;
+  // What has expired is absent already.
+  log_as(entry != nullptr ? OperationCode::erase : OperationCode::end);
 }
 
 bool KeyWrite::takers_wait() const {
@@ -172,6 +178,7 @@ void KeyWrite::serve_list(WaiterLists::List& list, Wakeups& wakeups) {
     Queue& queue = fresh_->queue_to_fill();
     waiter.result = waiter.kind == Waiter::Kind::first ? queue.take_first(removed) : queue.take_last(removed);
     wakeups.add(waiter);
+    if (store.log_ != nullptr) handed_.push_back(&waiter);
   }
 }
 
@@ -277,6 +284,10 @@ SingleWrite::SingleWrite(Store& owner, Operation operation, std::string_view nam
   begin();
 }
 
+SingleWrite::SingleWrite(Store& owner, std::string_view name, bool fresh) : SingleWrite(owner, name) {
+  entry = fresh ? nullptr : occupant;
+}
+
 SingleWrite::SingleWrite(Store& owner, std::string_view name)
     : KeyWrite(owner, name, hash_key(name)), record(thread_record()), operation_(Operation::load) {
   guard_.emplace(record);
@@ -300,18 +311,68 @@ SingleWrite::~SingleWrite() {
 
 void SingleWrite::commit() {
   if (!changes_) return;
-  const PublishingGuard publishing(record);
-  if (store.state_.load(std::memory_order_acquire) & Store::kClosed)
-    store.fail(Errc::closed, name_of(operation_), key, "the store was closed");
+  for (;;) {
+    const PublishingGuard publishing(record);
+    if (store.state_.load(std::memory_order_acquire) & Store::kClosed)
+      store.fail(Errc::closed, name_of(operation_), key, "the store was closed");
+    const Store::Standing standing = store.standing(*bucket_.table->chain);
+    if (standing != Store::Standing::sealed) return carry_out(standing == Store::Standing::logged);
+    // A clear() is about to take effect: we come before it, and are seen by nobody.
+    record.publishing.store(false, std::memory_order_release);
+    store.wait_for_clear(*bucket_.table->chain);
+  }
+}
+
+void SingleWrite::carry_out(bool logged) {
   if (fresh_ != nullptr && occupant == nullptr) position = store.table_.reserve(bucket_);
+  // acquire: see stamp(). Read after all that the write has looked at (cut.hpp).
+  std::uint32_t version = store.version_.load(std::memory_order_acquire);
+  KeyWrite* const self[] = {this};
+  std::optional<LogEntry> log;
+  if (logged && (logged_ != OperationCode::end || !also_logged_.empty())) log.emplace(store, operation_, self, version);
   // From here on nothing fails.
   serve(wakeups_);
   settle();
-  // acquire: see stamp(). Read after all that the write has looked at (cut.hpp).
-  stamp(store.version_.load(std::memory_order_acquire));
+  if (log) {
+    log->complete(self, record);
+  } else {
+    version = store.version_.load(std::memory_order_acquire);
+  }
+  stamp(version);
   publish();
   tell_watchers();
   finish(record);
+}
+
+bool SingleWrite::commit_later_deadline(std::int64_t deadline) {
+  for (;;) {
+    const PublishingGuard publishing(record);
+    if (store.state_.load(std::memory_order_acquire) & Store::kClosed)
+      store.fail(Errc::closed, name_of(operation_), key, "the store was closed");
+    const Store::Standing standing = store.standing(*bucket_.table->chain);
+    if (standing == Store::Standing::sealed) {
+      record.publishing.store(false, std::memory_order_release);
+      store.wait_for_clear(*bucket_.table->chain);
+      continue;
+    }
+    // In this order: who reads a version that a cut has raised sees the cut, which wants the old deadline.
+    const std::uint32_t version = store.version_.load(std::memory_order_acquire);
+    if (!entry->has_deadline() || store.cut_wants(*entry)) return false;
+    const std::int64_t seen = entry->deadline_word().load(std::memory_order_acquire);
+    if (seen == kNoDeadline || seen > deadline) return false;
+    if (standing == Store::Standing::logged) {
+      LoggedOperation operation;
+      operation.code = OperationCode::expire;
+      operation.key = key;
+      operation.deadline = LoggedOperation::Deadline::at;
+      operation.deadline_ms = to_wall_milliseconds(deadline);
+      LogEntry log(store, operation_, operation, version);
+      log.complete(operation, record);
+    }
+    entry->deadline_word().store(deadline, std::memory_order_release);
+    store.counters(record).add(Figure::writes, 1);
+    return true;
+  }
 }
 
 }  // namespace cubby::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "storage/operations.hpp"
 #include "store/store.hpp"
 
 /// The parts that all writes are made of. store.hpp says in which order they come, and why.
@@ -39,8 +40,23 @@ struct KeyWrite {
   void plan_removal() noexcept;
   bool planned() const noexcept { return changes_; }
 
+  // What a durable store's log is told of it: planning a value, a removal or a deadline says so itself. These come after the
+  // plan, and say it shorter. What they are given must live until the commit.
+  void log_as(OperationCode code, const Value* value = nullptr) {
+    logged_ = code;
+    logged_value_ = value;
+  }
+  /// Besides, before what was planned (or instead, with log_as(end)): in this order.
+  void log_also(const LoggedOperation& operation) { also_logged_.push_back(operation); }
+  /// Bytes for the log, with room for all that serve() may hand over.
+  void measure_log(OperationWriter& to) const;
+  /// The same, after serve().
+  void write_log(OperationWriter& to) const;
+
   /// Hands elements over to waiters, and ends those whose condition now holds. Claims; delivering is the caller's.
   void serve(Wakeups& wakeups) noexcept;
+  /// Tells those whom serve() has handed something what to wait for.
+  void note_logged(const LogPlace& place) noexcept;
   /// Freezes the old deadline and gives it to the new entry, if that is to keep it.
   void settle() noexcept;
   /// The deadline that the old entry had last. REQUIRES: settled.
@@ -69,6 +85,8 @@ struct KeyWrite {
   friend class MultiWrite;
 
   void plan(const Entry::Plan& plan, Deadline deadline, bool goes_on);
+  std::size_t count_takers() const;
+  void log_operations(OperationWriter& to) const;
   void discard() noexcept;
   bool takers_wait() const;
   void serve_list(WaiterLists::List& list, Wakeups& wakeups);
@@ -85,6 +103,34 @@ struct KeyWrite {
   const KeyWrite* deadline_from_ = nullptr;  ///< whose frozen deadline becomes ours
   std::int64_t final_deadline_ = kNoDeadline;
   KeyReminder* new_reminder_ = nullptr;
+  OperationCode logged_ = OperationCode::end;  ///< end: nothing
+  const Value* logged_value_ = nullptr;
+  std::vector<LoggedOperation> also_logged_;
+  std::vector<Waiter*> handed_;  ///< who was given an element, in order
+};
+
+/// The record of one write in a durable store's log.
+class LogEntry {
+ public:
+  /// Room for what `writes` will say. Throws what Log::reserve() does, as an error of the store.
+  LogEntry(Store& store, Operation operation, std::span<KeyWrite* const> writes, std::uint32_t version);
+  /// Of one operation.
+  LogEntry(Store& store, Operation operation, const LoggedOperation& logged, std::uint32_t version);
+  /// Gives the room up unless it was completed.
+  ~LogEntry();
+  LogEntry(const LogEntry&) = delete;
+  LogEntry& operator=(const LogEntry&) = delete;
+
+  /// The record counts from here on, and is what the thread's call will be acknowledged for.
+  void complete(std::span<KeyWrite* const> writes, ThreadRecord& record) noexcept;
+  void complete(const LoggedOperation& logged, ThreadRecord& record) noexcept;
+
+ private:
+  void reserve(Operation operation, std::string_view key, std::uint32_t version, std::uint64_t body);
+  void finish(OperationWriter& writer, ThreadRecord& record) noexcept;
+
+  Store& store_;
+  std::optional<Log::Record> record_;
 };
 
 /// A write of one key, from lock to wake-up.
@@ -94,16 +140,21 @@ class SingleWrite : public KeyWrite {
   SingleWrite(Store& store, Operation operation, std::string_view key);
   /// The store's own writes, to read_only stores too: unchecked, and not counted.
   SingleWrite(Store& store, std::string_view key);
+  /// The same while the store is loaded: what is there counts whatever its deadline, unless `fresh`.
+  SingleWrite(Store& store, std::string_view key, bool fresh);
   /// Unlocks, delivers, and helps along what is due.
   ~SingleWrite();
 
   /// Carries out what was planned.
   void commit();
+  /// Only puts the deadline off, in place; false if that takes a new entry. Durable stores only.
+  bool commit_later_deadline(std::int64_t deadline);
 
   ThreadRecord& record;
 
  private:
   void begin();
+  void carry_out(bool logged);
 
   const Operation operation_;
   std::optional<EpochGuard> guard_;

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/maintenance.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
-#include <csignal>
 #include <system_error>
-#include <thread>
 
+#include "base/thread.hpp"
 #include "store/store.hpp"
 
 namespace cubby::detail {
@@ -69,28 +66,11 @@ void Maintenance::start() {
   const std::lock_guard lock(starting_);
   if (started_.load(std::memory_order_relaxed)) return;
   try {
-    start_thread("cubby", [this] { run(); });
+    start_thread("cubby", [this] { run(); }).detach();
   } catch (const std::system_error&) {
     return;  // no thread to be had now: whoever wants something next tries again
   }
   started_.store(true, std::memory_order_release);
-}
-
-void start_thread(const char* name, std::function<void()> work) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const auto restore = [&before] { pthread_sigmask(SIG_SETMASK, &before, nullptr); };
-  try {
-    std::thread([name, run = std::move(work)] {
-      pthread_setname_np(pthread_self(), name);
-      run();
-    }).detach();
-  } catch (...) {
-    restore();
-    throw;
-  }
-  restore();
 }
 
 void Maintenance::run() {

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -61,9 +60,5 @@ class Maintenance {
 };
 
 Maintenance& maintenance();
-
-/// Runs `work` on a thread of its own that nobody joins, with this name (of at most 15 characters) and all signals blocked:
-/// the process's signals are for its own threads. Throws std::system_error.
-void start_thread(const char* name, std::function<void()> work);
 
 }  // namespace cubby::detail

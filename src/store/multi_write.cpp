@@ -83,6 +83,14 @@ void MultiWrite::plan_move(KeyWrite& from, KeyWrite& to) {
   }
   if (from.entry->has_deadline()) to.deadline_from_ = &from;
   from.changes_ = true;
+  LoggedOperation rename;
+  rename.code = OperationCode::rename;
+  rename.key = from.key;
+  rename.other_key = to.key;
+  // The value that `to` gets may go on to a waiter, so what is said comes with it.
+  to.log_also(rename);
+  to.log_as(OperationCode::end);
+  from.log_as(OperationCode::end);
 }
 
 void MultiWrite::commit() {
@@ -91,11 +99,23 @@ void MultiWrite::commit() {
     if (write.planned()) changed.push_back(&write);
   }
   if (changed.empty()) return;
-  const PublishingGuard publishing(record);
-  if (store_.state_.load(std::memory_order_acquire) & Store::kClosed) {
-    store_.fail(Errc::closed, name_of(operation_), changed.front()->key, "the store was closed");
+  const Table::Chain& chain = *buckets_.front().table->chain;
+  for (;;) {
+    const PublishingGuard publishing(record);
+    if (store_.state_.load(std::memory_order_acquire) & Store::kClosed) {
+      store_.fail(Errc::closed, name_of(operation_), changed.front()->key, "the store was closed");
+    }
+    const Store::Standing standing = store_.standing(chain);
+    if (standing != Store::Standing::sealed) return carry_out(changed, standing == Store::Standing::logged);
+    record.publishing.store(false, std::memory_order_release);
+    store_.wait_for_clear(chain);
   }
+}
 
+void MultiWrite::carry_out(std::span<KeyWrite* const> changed, bool logged) {
+  const std::uint32_t planned_version = store_.version_.load(std::memory_order_acquire);
+  std::optional<LogEntry> log;
+  if (logged) log.emplace(store_, operation_, changed, planned_version);
   auto commit = std::make_unique<Commit>();
   try {
     place_markers(*commit, changed);
@@ -111,7 +131,9 @@ void MultiWrite::commit() {
   for (KeyWrite* write : changed) {
     if (write->deadline_from_ != nullptr) write->settle();
   }
-  const std::uint32_t version = commit->status.commit(store_.version_);
+  if (log) log->complete(changed, record);
+  // What is logged belongs to the version that its place in the log was chosen by. No cut comes between: it waits for us.
+  const std::uint32_t version = log ? commit->status.commit(planned_version) : commit->status.commit(store_.version_);
   for (KeyWrite* write : changed) {
     write->stamp(version);
     publish(*write);

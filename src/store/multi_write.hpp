@@ -39,6 +39,7 @@ class MultiWrite {
   void unlock_all() noexcept;
   void leave() noexcept;
   static void retire_commit(Commit* commit) noexcept;
+  void carry_out(std::span<KeyWrite* const> changed, bool logged);
   void place_markers(Commit& commit, std::span<KeyWrite* const> changed);
   void publish(KeyWrite& write) noexcept;
 

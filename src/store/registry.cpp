@@ -31,6 +31,12 @@ void Registry::check(std::string_view name, const Options& options) {
   if (options.persist_interval.count() > 0 && options.persist.empty()) {
     throw Error(Errc::config, in_store("open", name, "Options::persist_interval needs a file: set Options::persist too"));
   }
+  if (!options.persist.empty() && !options.directory.empty()) {
+    throw Error(Errc::config, in_store("open", name, "Options::persist and Options::directory exclude each other"));
+  }
+  if (options.encryption_key && options.directory.empty()) {
+    throw Error(Errc::config, in_store("open", name, "Options::encryption_key needs Options::directory"));
+  }
 }
 
 std::shared_ptr<Store> Registry::open_sys(const Options& options) {
@@ -50,6 +56,7 @@ std::shared_ptr<Store> Registry::open(std::string_view name, const Options& opti
   std::string file;
   try {
     if (!options.persist.empty()) file = file_identity(options.persist);
+    if (!options.directory.empty()) file = folder_identity(options.directory);
   } catch (const Error& error) {
     throw Error(Errc::io, in_store("open", name, error.what()));
   }
@@ -68,9 +75,7 @@ std::shared_ptr<Store> Registry::open(std::string_view name, const Options& opti
   }
   for (const auto& [other, slot] : slots_) {
     if (!file.empty() && !slot.file.empty() && same_file(slot.file, file)) {
-      throw Error(
-          Errc::config,
-          in_store("open", name, "the file " + options.persist.string() + " belongs to the open store \"" + other + "\""));
+      throw Error(Errc::config, in_store("open", name, file + " belongs to the open store \"" + other + "\""));
     }
   }
   if (!at_exit_) {

@@ -4,6 +4,7 @@
 #include <set>
 #include <system_error>
 
+#include "base/thread.hpp"
 #include "store/key_write.hpp"
 #include "store/maintenance.hpp"
 
@@ -85,7 +86,8 @@ void Store::dispose_later(Chain* chain, std::unique_ptr<Disposal> disposal) noex
           std::shared_ptr<Disposal> owned(static_cast<Disposal*>(object));
           if (Table::size(owned->chain) >= kMany) {
             try {
-              return start_thread("cubby-free", [owned] { owned->run(); });
+              start_thread("cubby-free", [owned] { owned->run(); }).detach();
+              return;
             } catch (const std::system_error&) {
               // no thread to be had
             }

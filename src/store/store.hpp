@@ -15,10 +15,12 @@
 #include <vector>
 
 #include <cubby/datastore.hpp>
+#include <cubby/error.hpp>
 
 #include "base/atomics.hpp"
 #include "base/hash.hpp"
 #include "base/timer_wheel.hpp"
+#include "storage/durable_folder.hpp"
 #include "store/cut.hpp"
 #include "store/entry.hpp"
 #include "store/marker.hpp"
@@ -134,10 +136,16 @@ class Store : public std::enable_shared_from_this<Store> {
   // --- persist.cpp
   void save();
   void load();
-  /// Reads the file, and lets the store begin.
+  /// Reads the file or folder, and lets the store begin.
   void start();
   /// Begins to save, on a thread of its own, if the interval has passed; the time to look again.
   std::int64_t save_if_due(std::int64_t now);
+
+  // --- durable.cpp
+  /// Returns once what the running call has logged is as safe as Options::sync asks for. Throws Errc::io if it is not.
+  void acknowledge() {
+    if (log_ != nullptr) acknowledge_logged();
+  }
 
   // --- closing, by the registry
   /// Final save, then closes. Throws, and leaves the store open, if saving fails; with `whatever_happens` it throws too, but is
@@ -161,6 +169,7 @@ class Store : public std::enable_shared_from_this<Store> {
 
  private:
   friend struct KeyWrite;
+  friend class LogEntry;
   friend class SingleWrite;
   friend class KeyLook;
   friend class TransactionState;
@@ -246,12 +255,52 @@ class Store : public std::enable_shared_from_this<Store> {
   };
   void dispose_later(Chain* chain, std::unique_ptr<Disposal> disposal) noexcept;
   struct CutKey;
+  class RunningCut;
   /// All keys at one instant, sorted.
   std::vector<CutKey> take_cut();
-  void collect(const Chain* chain, Cut& cut, std::vector<CutKey>& keys);
   /// REQUIRES: saving_ held.
   void write_file(const char* operation);
   void put_loaded(std::span<const LoadedKey> keys);
+  /// After the last save: ends the waiters, and lets the contents go once everybody has left.
+  void end_calls();
+  /// Lets the errors of files say which operation on which store met them.
+  template <class F>
+  static auto in_context(const char* operation, const std::string& store, F&& f) {
+    try {
+      return f();
+    } catch (const Error& error) {
+      throw Error(static_cast<Errc>(error.code().value()),
+                  std::string(operation).append(" of store \"").append(store).append("\": ").append(error.what()),
+                  error.offset());
+    }
+  }
+
+  // --- durable.cpp
+  void start_durable();
+  /// Carries out what a checkpoint or the log says. REQUIRES: the store is being loaded.
+  void replay(const LoggedOperation& operation);
+  void close_durable(bool whatever_happens);
+  /// Writes a checkpoint; `closing`: the last one, as nobody writes any more. REQUIRES: saving_ held.
+  void write_checkpoint(bool closing);
+  /// Begins one on a thread of its own, if it is due and none is running. Called by the log's thread.
+  void checkpoint_if_due();
+  void acknowledge_logged();
+  void clear_logged();
+
+  /// How a write of this table chain stands to the log. REQUIRES: within a PublishingGuard.
+  enum class Standing : std::uint8_t {
+    logged,
+    unlogged,  ///< the store is in memory only, or a clear() has taken effect already: nobody will see the write
+    sealed,    ///< a clear() is about to
+  };
+  Standing standing(const Chain& chain) const noexcept {
+    if (log_ == nullptr) return Standing::unlogged;
+    // acquire: synchronises with clear_logged(). Who finds no seal any more finds the new chain.
+    if (sealed_.load(std::memory_order_acquire) == &chain) return Standing::sealed;
+    return table_.chain() == &chain ? Standing::logged : Standing::unlogged;
+  }
+  /// Returns when the chain is not sealed any more.
+  void wait_for_clear(const Chain& chain) const noexcept;
   /// Puts an empty table in the place of the contents; `by_user`: as clear() does, unless the store was closed. To be tidied up
   /// after.
   void drop_contents(bool by_user);
@@ -267,6 +316,8 @@ class Store : public std::enable_shared_from_this<Store> {
   std::atomic<std::size_t> waiting_{0};
   WaiterLists waiters_;
   TimerWheel wheel_;
+  Log* log_ = nullptr;  ///< of durable_; null in memory, and while the store is loaded
+  std::atomic<const Chain*> sealed_{nullptr};
 
   const std::string name_;
   const Options options_;
@@ -282,8 +333,12 @@ class Store : public std::enable_shared_from_this<Store> {
   std::vector<Chain*> kept_chains_;              ///< cleared while there was a cut; under structure_
   std::atomic<std::uint64_t> saved_writes_{0};   ///< figure(writes) when the last save began
   std::atomic<std::int64_t> next_save_{kNever};  ///< when an interval ends; never while such a save is running
-  std::mutex refreshing_;                        ///< sys: one refresh at a time
-  mutable std::mutex save_state_;                ///< the next two
+  bool loading_ = false;                         ///< deadlines are not looked at yet
+  std::unique_ptr<DurableFolder> durable_;       ///< under saving_, but for its log
+  std::atomic<bool> checkpointing_{false};
+  std::atomic<std::int64_t> next_checkpoint_{0};  ///< not before; after one that failed
+  std::mutex refreshing_;                         ///< sys: one refresh at a time
+  mutable std::mutex save_state_;                 ///< the next two
   std::uint64_t saves_ = 0;
   std::string last_save_error_;
 };

@@ -65,7 +65,8 @@ const char* name_of(Operation operation) noexcept;
 enum class Figure : std::uint8_t { hits, writes, expired, bytes };
 inline constexpr std::size_t kFigures = 4;
 
-struct Counters {
+/// On lines of its own, as every operation writes it.
+struct alignas(64) Counters {
   std::array<std::atomic<std::uint64_t>, kOperations + kFigures> values{};
 
   void count(Operation operation) noexcept { add(static_cast<std::size_t>(operation), 1); }
@@ -80,7 +81,7 @@ struct Counters {
 
 using Epochs = EpochDomain<StdAtomics>;
 
-struct ThreadRecord : Epochs::Participant {
+struct alignas(64) ThreadRecord : Epochs::Participant {
   /// The counters of the store with this number; numbers of closed stores are used again.
   Counters& counters(std::size_t store) {
     CounterTable* table = counters_.load(std::memory_order_relaxed);
@@ -95,6 +96,8 @@ struct ThreadRecord : Epochs::Participant {
   std::uint32_t callbacks = 0;          ///< user callbacks on the stack: no waiting, no closing
   std::uint32_t writes_to_check = 0;    ///< until the next look at the clock for a backlog of expiry
   std::atomic<bool> publishing{false};  ///< between looking whether a store is closed and having published
+  /// The record that the running call has appended to a durable store's log, to be acknowledged before the call returns.
+  std::uint64_t appended_segment = 0, appended_end = 0;
   ThreadRecord* next_free = nullptr;
 
  private:

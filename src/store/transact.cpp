@@ -99,8 +99,8 @@ class TransactionState {
         if (write.occupant != nullptr) write.plan_removal();
       } else if (draft.content == Draft::Content::value) {
         write.plan_value(draft.value, draft.deadline);
-      } else if (draft.content == Draft::Content::untouched && !write.entry->is_queue()) {
-        write.plan_value(write.entry->value(), draft.deadline);
+      } else if (draft.content == Draft::Content::untouched) {
+        write.plan_same(draft.deadline);
       } else {
         const bool goes_on = draft.base_is_entry();
         Queue& queue = write.plan_queue(draft.deadline, goes_on);
@@ -109,6 +109,7 @@ class TransactionState {
         for (std::size_t taken = 0; taken < draft.popped; ++taken) queue.take_last(write.removed);
         if (!draft.appended.empty()) queue.reserve_back(draft.appended.size());
         for (const Value& element : draft.appended) queue.append_back(element);
+        log_array(draft);
       }
     }
   }
@@ -125,6 +126,7 @@ class TransactionState {
     KeyWrite* write = nullptr;
     bool there = false;
     bool changed = false;
+    bool replaced = false;  ///< at some time: nothing of the entry is left
     Content content = Content::untouched;
     bool base_in_entry = false;
     Value value;
@@ -134,6 +136,7 @@ class TransactionState {
 
     void become(Value with) {
       changed = true;
+      replaced = true;
       content = Content::value;
       base_in_entry = false;
       value = std::move(with);
@@ -162,6 +165,27 @@ class TransactionState {
     Value base_at(std::size_t index) const { return base_in_entry ? write->entry->queue().at(index) : value[index]; }
     std::size_t array_size() const { return base_size() - shifted - popped + appended.size(); }
   };
+
+  /// An array that was changed at its ends is logged by these changes.
+  static void log_array(const Draft& draft) {
+    KeyWrite& write = *draft.write;
+    LoggedOperation operation;
+    operation.key = write.key;
+    const auto say = [&](OperationCode code, const Value* value = nullptr) {
+      operation.code = code;
+      operation.value = value;
+      write.log_also(operation);
+    };
+    if (draft.replaced) {
+      operation.fresh = write.entry == nullptr;
+      say(OperationCode::set, &draft.value);
+      operation.fresh = false;
+    }
+    for (std::size_t taken = 0; taken < draft.shifted; ++taken) say(OperationCode::shift);
+    for (std::size_t taken = 0; taken < draft.popped; ++taken) say(OperationCode::pop);
+    for (const Value& element : draft.appended) say(OperationCode::push, &element);
+    write.log_as(draft.deadline.kind != Deadline::Kind::keep ? OperationCode::expire : OperationCode::end);
+  }
 
   Draft& find(std::string_view key, const char* operation) {
     const auto found = drafts_.find(key);

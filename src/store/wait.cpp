@@ -55,6 +55,9 @@ std::optional<Value> Store::await(Operation operation, std::string_view key, std
     in_time = waiter.parker().park_until(in_time ? deadline : kNever) || now() < deadline;
   }
   waiting_.fetch_sub(1, std::memory_order_release);
+  ThreadRecord& record = thread_record();
+  record.appended_segment = waiter.logged.segment;
+  record.appended_end = waiter.logged.end;
   if (waiter.error == Errc::closed) fail(Errc::closed, name_of(operation), key, "the store was closed");
   if (waiter.error == Errc::type_mismatch)
     fail(Errc::type_mismatch, name_of(operation), key, "the key has come to hold something else than an array");

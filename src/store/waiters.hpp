@@ -17,6 +17,7 @@
 
 #include "base/atomics.hpp"
 #include "base/parker.hpp"
+#include "storage/log.hpp"
 #include "store/waiter_state.hpp"
 
 /// Calls that wait for a key. They are kept by the key's NAME, so they outlive the key.
@@ -72,6 +73,7 @@ class Waiter {
   // Set by whoever claimed, before deliver().
   std::optional<Value> result;
   std::optional<Errc> error;
+  LogPlace logged;  ///< a durable store: what has to be on the disk before the result is acknowledged
 
  protected:
   WaiterState<StdAtomics> state_;

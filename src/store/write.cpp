@@ -17,6 +17,7 @@ constexpr std::size_t kKeysToReap = 64;
 
 void Store::help_after_write(ThreadRecord& record) {
   table_.help(kBucketsToHelp);
+  if (loading_) return;
   if (++record.writes_to_check % kWritesBetweenChecks != 0) return;
   const std::int64_t due = wheel_.next_due();
   if (due != kNever && due < coarse_now() - kBacklog) [[unlikely]]
@@ -80,6 +81,7 @@ Value Store::increment(Operation operation, std::string_view key, const Value& d
                                                                        : Value(0);
   const Value result = sum(operation, key, old, delta);
   write.plan_value(result, Deadline::keep());
+  write.log_as(operation == Operation::decrement ? OperationCode::subtract : OperationCode::add, &delta);
   write.commit();
   return result;
 }
@@ -96,6 +98,7 @@ Value Store::update(std::string_view key, const Value& patch) {
   const Value result = merge_patch(old, patch);
   check_value_size(Operation::update, key, result);
   write.plan_value(result, Deadline::keep());
+  write.log_as(OperationCode::merge, &patch);
   write.commit();
   return result;
 }
@@ -149,7 +152,7 @@ void Store::clear() {
   ThreadRecord& record = thread_record();
   check_writable(Operation::clear, {}, record);
   counters(record).count(Operation::clear);
-  drop_contents(true);
+  log_ != nullptr ? clear_logged() : drop_contents(true);
   tidy(record);
 }
 
