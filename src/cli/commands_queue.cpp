@@ -6,37 +6,37 @@
 
 #include "cli/exit_codes.hpp"
 #include "cli/invocation.hpp"
-#include "cli/store_file.hpp"
+#include "cli/shell_store.hpp"
 #include "cli/text.hpp"
 
 namespace cubby::cli {
 
 namespace {
 
-constexpr const char* kGroup = "Arrays and queues in a store file";
+constexpr const char* kGroup = "Arrays and queues in a store";
 
 enum class End { front, back };
 
 Result run_put(const Invocation& in, End end) {
-  check_key(in.key);
+  check_key(in, in.key);
   const Value value = read_value(in.value, in.as_string, "the item");
-  StoreFile file(in.file, StoreFile::Access::create);
+  ShellStore file(in, ShellStore::Access::create);
   const std::size_t length = end == End::back ? file.store().push(in.key, value) : file.store().unshift(in.key, value);
   file.save();
   return {fmt::format("{}\n", length)};
 }
 
 Result run_fetch(const Invocation& in, End end) {
-  check_key(in.key);
-  StoreFile file(in.file, StoreFile::Access::change);
+  check_key(in, in.key);
+  ShellStore file(in, ShellStore::Access::change);
   std::optional<Value> item;
   try {
     item = end == End::back ? file.store().pop(in.key) : file.store().shift(in.key);
   } catch (const Error& error) {
     if (error.code() != Errc::key_not_found) throw;
-    throw AnswerNo(fmt::format("no key {} in {}", in_quotes(in.key), in.file));
+    throw AnswerNo(fmt::format("no key {} in {}", in_quotes(in.key), in.store()));
   }
-  if (!item) throw AnswerNo(fmt::format("array {} in {} is empty", in_quotes(in.key), in.file));
+  if (!item) throw AnswerNo(fmt::format("array {} in {} is empty", in_quotes(in.key), in.store()));
   file.save();
   if (in.raw && item->is_string()) return {std::string(item->as_string()) + "\n"};
   return {item->to_json() + "\n"};

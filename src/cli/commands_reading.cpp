@@ -4,39 +4,38 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cubby/cubby.hpp>
-#include <filesystem>
 
 #include "cli/exit_codes.hpp"
 #include "cli/invocation.hpp"
-#include "cli/store_file.hpp"
+#include "cli/shell_store.hpp"
 #include "cli/text.hpp"
 
 namespace cubby::cli {
 
 namespace {
 
-constexpr const char* kGroup = "Reading a store file";
+constexpr const char* kGroup = "Reading a store";
 
-StoreFile open_to_read(const Invocation& in) { return StoreFile(in.file, StoreFile::Access::read); }
+ShellStore open_to_read(const Invocation& in) { return ShellStore(in, ShellStore::Access::read); }
 
 Result run_get(const Invocation& in) {
-  check_key(in.key);
-  StoreFile file = open_to_read(in);
+  check_key(in, in.key);
+  ShellStore file = open_to_read(in);
   const std::optional<Value> value = file.store().get(in.key);
-  if (!value) throw AnswerNo(fmt::format("no key {} in {}", in_quotes(in.key), in.file));
+  if (!value) throw AnswerNo(fmt::format("no key {} in {}", in_quotes(in.key), in.store()));
   if (in.raw && value->is_string()) return {std::string(value->as_string()) + "\n"};
   return {value->to_json(in.indent) + "\n"};
 }
 
 Result run_exists(const Invocation& in) {
-  check_key(in.key);
-  StoreFile file = open_to_read(in);
+  check_key(in, in.key);
+  ShellStore file = open_to_read(in);
   const bool found = file.store().exists(in.key);
   return {found ? "true\n" : "false\n", found ? kExitOk : kExitNo};
 }
 
 Result run_keys(const Invocation& in) {
-  StoreFile file = open_to_read(in);
+  ShellStore file = open_to_read(in);
   std::vector<std::string> keys = file.store().keys(in.prefix);
   std::sort(keys.begin(), keys.end());
   if (!in.lines) return {Value::array(keys).to_json(in.indent) + "\n"};
@@ -46,22 +45,22 @@ Result run_keys(const Invocation& in) {
 }
 
 Result run_size(const Invocation& in) {
-  StoreFile file = open_to_read(in);
+  ShellStore file = open_to_read(in);
   return {fmt::format("{}\n", file.store().size())};
 }
 
 Result run_ttl(const Invocation& in) {
-  check_key(in.key);
-  StoreFile file = open_to_read(in);
+  check_key(in, in.key);
+  ShellStore file = open_to_read(in);
   const std::optional<std::chrono::nanoseconds> left = file.store().ttl(in.key);
   if (left) return {fmt::format("{}\n", std::chrono::ceil<std::chrono::milliseconds>(*left).count())};
-  if (!file.store().exists(in.key)) throw AnswerNo(fmt::format("no key {} in {}", in_quotes(in.key), in.file));
+  if (!file.store().exists(in.key)) throw AnswerNo(fmt::format("no key {} in {}", in_quotes(in.key), in.store()));
   return {"null\n"};
 }
 
 /// Written member by member: a value as deep as a store takes would be too deep inside one more object.
 Result run_dump(const Invocation& in) {
-  StoreFile file = open_to_read(in);
+  ShellStore file = open_to_read(in);
   std::vector<std::pair<std::string, Value>> found;
   file.store().for_each(in.prefix, [&](std::string_view key, const Value& value) { found.emplace_back(key, value); });
   std::sort(found.begin(), found.end(), [](const auto& left, const auto& right) { return left.first < right.first; });
@@ -85,15 +84,13 @@ Result run_dump(const Invocation& in) {
 }
 
 Result run_stats(const Invocation& in) {
-  StoreFile file = open_to_read(in);
+  ShellStore file = open_to_read(in);
   const Datastore& store = file.store();
   std::int64_t expiring = 0;
   for (const std::string& key : store.keys()) expiring += store.ttl(key).has_value() ? 1 : 0;
   const Stats stats = store.stats();
-  const Value report = Value::object({{"bytes", stats.bytes},
-                                      {"expiring", expiring},
-                                      {"file_bytes", std::filesystem::file_size(in.file)},
-                                      {"keys", stats.keys}});
+  const Value report = Value::object(
+      {{"bytes", stats.bytes}, {"expiring", expiring}, {"file_bytes", file.bytes_on_disk()}, {"keys", stats.keys}});
   return {report.to_json(in.indent) + "\n"};
 }
 
@@ -152,7 +149,7 @@ void add_reading_commands(CLI::App& app, Invocation& in) {
       add_shell_command(app, in, "stats", "Print figures about the store as JSON", kGroup,
                         "  cubby stats --file store.json\n"
                         "keys: how many; expiring: those with a deadline; bytes: memory the store takes when it is\n"
-                        "open; file_bytes: size of the file.",
+                        "open; file_bytes: on the disk.",
                         [&in] { return run_stats(in); });
   add_indent(stats, in);
 }

@@ -6,32 +6,32 @@
 
 #include "cli/exit_codes.hpp"
 #include "cli/invocation.hpp"
-#include "cli/store_file.hpp"
+#include "cli/shell_store.hpp"
 #include "cli/text.hpp"
 
 namespace cubby::cli {
 
 namespace {
 
-constexpr const char* kGroup = "Changing a store file";
+constexpr const char* kGroup = "Changing a store";
 
-using Access = StoreFile::Access;
+using Access = ShellStore::Access;
 
 std::string no_key(const Invocation& in, const std::string& key) {
-  return fmt::format("no key {} in {}", in_quotes(key), in.file);
+  return fmt::format("no key {} in {}", in_quotes(key), in.store());
 }
 
 Result run_set(const Invocation& in) {
-  check_key(in.key);
+  check_key(in, in.key);
   const Value value = read_value(in.value, in.as_string, "the value");
   std::optional<std::chrono::nanoseconds> ttl;
   if (in.ttl) ttl = parse_duration(*in.ttl, "--ttl");
 
-  StoreFile file(in.file, Access::create);
+  ShellStore file(in, Access::create);
   Datastore& store = file.store();
   if (in.once) {
     const bool stored = ttl ? store.set_once(in.key, value, *ttl) : store.set_once(in.key, value);
-    if (!stored) throw AnswerNo(fmt::format("key {} is already in {}", in_quotes(in.key), in.file));
+    if (!stored) throw AnswerNo(fmt::format("key {} is already in {}", in_quotes(in.key), in.store()));
   } else if (ttl) {
     store.set(in.key, value, *ttl);
   } else {
@@ -42,29 +42,29 @@ Result run_set(const Invocation& in) {
 }
 
 Result run_swap(const Invocation& in) {
-  check_key(in.key);
+  check_key(in, in.key);
   const Value value = read_value(in.value, in.as_string, "the value");
-  StoreFile file(in.file, Access::create);
+  ShellStore file(in, Access::create);
   const std::optional<Value> old = file.store().swap(in.key, value);
   file.save();
   return {old.value_or(Value()).to_json() + "\n"};
 }
 
 Result run_increment(const Invocation& in, bool down) {
-  check_key(in.key);
+  check_key(in, in.key);
   const Value delta = in.amount ? read_json(*in.amount, "N") : Value(1);
   if (!delta.is_number()) throw UsageError(fmt::format("N is {}, which is no number", delta.to_json()));
-  StoreFile file(in.file, Access::create);
+  ShellStore file(in, Access::create);
   const Value sum = down ? file.store().decrement(in.key, delta) : file.store().increment(in.key, delta);
   file.save();
   return {sum.to_json() + "\n"};
 }
 
 Result run_update(const Invocation& in) {
-  check_key(in.key);
+  check_key(in, in.key);
   const Value patch = read_json(in.value, "the patch");
   if (!patch.is_object()) throw UsageError("the patch is no JSON object, as in '{\"name\": \"Ann\", \"old\": null}'");
-  StoreFile file(in.file, Access::create);
+  ShellStore file(in, Access::create);
   const Value merged = file.store().update(in.key, patch);
   file.save();
   return {merged.to_json() + "\n"};
@@ -74,9 +74,9 @@ Result run_delete(const Invocation& in) {
   std::vector<std::string> keys = in.keys;
   for (std::string& key : keys) {
     if (key.ends_with(kListGuard)) key.pop_back();
-    check_key(key);
+    check_key(in, key);
   }
-  StoreFile file(in.file, Access::change);
+  ShellStore file(in, Access::change);
   std::size_t removed = 0;
   for (const std::string& key : keys) removed += file.store().erase(key) ? 1 : 0;
   if (removed == 0) return {"0\n", kExitNo};
@@ -85,8 +85,8 @@ Result run_delete(const Invocation& in) {
 }
 
 Result run_take(const Invocation& in) {
-  check_key(in.key);
-  StoreFile file(in.file, Access::change);
+  check_key(in, in.key);
+  ShellStore file(in, Access::change);
   const std::optional<Value> value = file.store().take(in.key);
   if (!value) throw AnswerNo(no_key(in, in.key));
   file.save();
@@ -94,16 +94,16 @@ Result run_take(const Invocation& in) {
 }
 
 Result run_rename(const Invocation& in) {
-  check_key(in.key);
-  check_key(in.to);
-  StoreFile file(in.file, Access::change);
+  check_key(in, in.key);
+  check_key(in, in.to);
+  ShellStore file(in, Access::change);
   try {
     file.store().rename(in.key, in.to);
   } catch (const Error& error) {
     if (error.code() == Errc::key_not_found) throw AnswerNo(no_key(in, in.key));
     if (error.code() == Errc::key_exists) {
       throw AnswerNo(
-          fmt::format("key {} is already in {}: delete it first, or choose another name", in_quotes(in.to), in.file));
+          fmt::format("key {} is already in {}: delete it first, or choose another name", in_quotes(in.to), in.store()));
     }
     throw;
   }
@@ -112,7 +112,7 @@ Result run_rename(const Invocation& in) {
 }
 
 Result run_clear(const Invocation& in) {
-  StoreFile file(in.file, Access::change);
+  ShellStore file(in, Access::change);
   const std::size_t removed = file.store().keys().size();
   file.store().clear();
   file.save();
@@ -120,10 +120,10 @@ Result run_clear(const Invocation& in) {
 }
 
 Result run_expire(const Invocation& in) {
-  check_key(in.key);
+  check_key(in, in.key);
   std::optional<std::chrono::nanoseconds> ttl;
   if (in.ttl) ttl = parse_duration(*in.ttl, "TTL");
-  StoreFile file(in.file, Access::change);
+  ShellStore file(in, Access::change);
   if (!file.store().exists(in.key)) throw AnswerNo(no_key(in, in.key));
   if (ttl) {
     file.store().expire(in.key, *ttl);
@@ -135,8 +135,8 @@ Result run_expire(const Invocation& in) {
 }
 
 Result run_persist(const Invocation& in) {
-  check_key(in.key);
-  StoreFile file(in.file, Access::change);
+  check_key(in, in.key);
+  ShellStore file(in, Access::change);
   if (!file.store().remove_expiry(in.key)) {
     if (!file.store().exists(in.key)) throw AnswerNo(no_key(in, in.key));
     return {"false\n", kExitNo};

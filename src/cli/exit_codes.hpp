@@ -9,9 +9,9 @@ namespace cubby::cli {
 
 enum ExitCode : int {
   kExitOk = 0,
-  kExitNo = 1,             ///< a key is absent (or, for rename and set --once, already there), or the answer is false
-  kExitUsage = 2,          ///< the command line, or a value given on it or on standard input, is wrong
-  kExitStore = 3,          ///< the store: file missing, damaged, not writable, a value of the wrong type, ...
+  kExitNo = 1,     ///< a key is absent (or, for rename and set --once, already there), the answer is false, a folder is damaged
+  kExitUsage = 2,  ///< the command line, or a value given on it or on standard input, is wrong
+  kExitStore = 3,  ///< the store: missing, damaged, in use, not writable, a value of the wrong type, ...
   kExitOutput = 5,         ///< it was done, but standard output could not be written
   kExitUnverified = 4,     ///< the demo found something it could not verify
   kExitInterrupted = 130,  ///< the demo was interrupted before there was anything to verify

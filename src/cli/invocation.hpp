@@ -21,7 +21,9 @@ struct Result {
 
 /// What the command line of a shell command said. One for all of them: each fills what it has options for.
 struct Invocation {
-  std::string file;
+  std::string file;  ///< this or dir
+  std::string dir;
+  std::string key_file;
   std::string key;
   std::vector<std::string> keys;
   std::string prefix;
@@ -36,6 +38,9 @@ struct Invocation {
   bool lines = false;
 
   std::function<Result()> action;
+
+  /// The store as the user named it, for messages.
+  const std::string& store() const { return dir.empty() ? file : dir; }
 };
 
 /// Ends each of `keys` that CLI11 would otherwise take for a list; no argument can have one of its own.
@@ -47,10 +52,16 @@ void add_reading_commands(CLI::App& app, Invocation& invocation);
 void add_writing_commands(CLI::App& app, Invocation& invocation);
 /// Those that work on arrays: push, unshift, pop, shift.
 void add_queue_commands(CLI::App& app, Invocation& invocation);
+/// Those that look at a durable folder: check, info.
+void add_folder_commands(CLI::App& app, Invocation& invocation);
+/// Those that change one as a whole: rekey, repair.
+void add_mending_commands(CLI::App& app, Invocation& invocation);
+/// A whole store as JSON text: export, import.
+void add_exchange_commands(CLI::App& app, Invocation& invocation);
 /// The demonstrations: demo sessions.
 void add_demo_command(CLI::App& app, Invocation& invocation);
 
-/// Adds a subcommand on a store file: its option --file, its examples below the help, its action.
+/// Adds a subcommand on a store: its options --file, --dir and --key-file, its examples below the help, its action.
 CLI::App& add_shell_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& description,
                             const std::string& group, const std::string& examples, std::function<Result()> action);
 

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <cubby/cubby.hpp>
 #include <exception>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "cli/exit_codes.hpp"
 #include "cli/invocation.hpp"
+#include "cli/shell_store.hpp"
 #include "cli/text.hpp"
 
 namespace cubby::cli {
@@ -26,10 +26,18 @@ CLI::App& add_shell_command(CLI::App& app, Invocation& invocation, const std::st
       ->add_option("-f,--file", invocation.file,
                    "The store: a JSON file of {key: value} (default: the environment's CUBBY_FILE)")
       ->type_name("FILE");
+  command->add_option("-d,--dir", invocation.dir, "Or: the folder of a durable store (Options::directory; default: CUBBY_DIR)")
+      ->type_name("DIR");
+  command
+      ->add_option("--key-file", invocation.key_file,
+                   "Its key, if it is encrypted: 32 bytes or 64 hex digits (default: CUBBY_KEY_FILE)")
+      ->type_name("FILE");
   command->footer("Examples:\n" + examples);
   command->callback([&invocation, action = std::move(action)] {
-    if (const char* file = std::getenv("CUBBY_FILE"); file != nullptr && invocation.file.empty()) invocation.file = file;
-    invocation.action = action;
+    invocation.action = [&invocation, action] {
+      choose_store(invocation);
+      return action();
+    };
   });
   return *command;
 }
@@ -42,18 +50,26 @@ constexpr const char* kFooter =
     "  cubby set user:7 '{\"name\": \"Ann\"}' --file store.json\n"
     "  cubby get user:7 --file store.json\n"
     "  export CUBBY_FILE=store.json; cubby incr visits; cubby keys\n"
+    "  cubby get user:7 --dir sessions      # a durable store: Options::directory\n"
+    "  cubby check sessions && cubby export sessions > sessions.json\n"
     "  cubby get --help                     # each command has examples of its own\n"
     "\n"
     "Values are JSON in and out. A key or value that starts with a dash goes behind --.\n"
-    "Reading commands never change the file. Writing commands replace it as a whole, and hold a lock (flock) on its\n"
-    "folder meanwhile, so any number of them may run at once and no update is lost. They don't know of a program that\n"
-    "has the same file open as its store: let that program do the writing.\n"
+    "Reading commands never change the store. Writing commands wait for each other, so any number of them may run at\n"
+    "once and no update is lost. A JSON file (--file) is replaced as a whole, under a lock (flock) on its folder; they\n"
+    "don't know of a program that has it open as its store: let that program do the writing. A durable folder (--dir)\n"
+    "has one writer at a time: while a program has it open, reading commands work and writing ones say who it is.\n"
+    "Keys of encrypted folders are read from files (--key-file), as everybody can see a command line.\n"
+    "\n"
+    "Environment: CUBBY_FILE or CUBBY_DIR name the store, CUBBY_KEY_FILE the key, where the command line doesn't.\n"
     "\n"
     "Exit codes:\n"
     "  0    done\n"
-    "  1    the key is absent (rename, set --once: is there already), the array is empty, or the answer is false\n"
+    "  1    the key is absent (rename, set --once: is there already), the array is empty, or the answer is false;\n"
+    "       check: the folder is damaged\n"
     "  2    the command line or a value is wrong; nothing was changed\n"
-    "  3    the store: file missing, damaged or not writable, a value of the wrong type, ...; nothing was changed\n"
+    "  3    the store: missing, damaged, in use, not writable, another key's, a value of the wrong type, ...; nothing\n"
+    "       was changed\n"
     "  4    demo: what was found is not what was done\n"
     "  5    it was done, but standard output can't be written\n"
     "  130  demo: interrupted before there was anything to verify";
@@ -88,6 +104,9 @@ int run(int argc, char** argv) {
   add_reading_commands(app, invocation);
   add_writing_commands(app, invocation);
   add_queue_commands(app, invocation);
+  add_exchange_commands(app, invocation);
+  add_folder_commands(app, invocation);
+  add_mending_commands(app, invocation);
 
   try {
     app.parse(arguments(argc, argv));

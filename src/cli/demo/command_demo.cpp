@@ -32,37 +32,47 @@ struct DemoOptions {
   double seconds = 10;
   std::string replaced = "reader";
   std::string file;
+  std::string dir;
   std::uint32_t seed = 1;
+  bool durable = false;
   bool json = false;
 };
 
-/// The store's file: the one the user named, or one in a folder of its own that goes when this does.
-class DemoFile {
+/// Where the store lies: where the user said, or in a folder of its own that goes when this does.
+class DemoPlace {
  public:
-  explicit DemoFile(const std::string& named) {
+  explicit DemoPlace(const DemoOptions& options) {
+    const bool durable = options.durable;
+    if (durable && !options.file.empty()) throw UsageError("--file is for a demo without --durable; name a folder with --dir");
+    if (!durable && !options.dir.empty()) throw UsageError("--dir needs --durable");
+    const char* option = durable ? "--dir" : "--file";
+    const std::string& named = durable ? options.dir : options.file;
     if (!named.empty()) {
-      path_ = fs::absolute(named);
+      path_ = fs::absolute(named).lexically_normal();
+      if (!path_.has_filename()) path_ = path_.parent_path();
       std::error_code error;
       if (fs::exists(path_, error))
-        throw UsageError(fmt::format("--file {} is already there: name another, or remove it", named));
+        throw UsageError(fmt::format("{} {} is already there: name another, or remove it", option, named));
       if (!fs::is_directory(path_.parent_path(), error)) {
-        throw UsageError(fmt::format("--file {}: its folder does not exist; make it first (mkdir -p)", named));
+        throw UsageError(fmt::format("{} {}: its folder does not exist; make it first (mkdir -p)", option, named));
       }
       return;
     }
-    std::string folder = (fs::temp_directory_path() / "cubby-demo-XXXXXX").string();
+    // A temporary folder often lies in memory, and a log there would show nothing.
+    const fs::path parent = durable ? fs::current_path() : fs::temp_directory_path();
+    std::string folder = (parent / "cubby-demo-XXXXXX").string();
     if (mkdtemp(folder.data()) == nullptr) {
-      throw StoreError(fmt::format("no temporary folder {}: {}; name a file with --file", folder, std::strerror(errno)));
+      throw StoreError(fmt::format("no temporary folder {}: {}; name one with {}", folder, std::strerror(errno), option));
     }
     temporary_ = folder;
-    path_ = temporary_ / "sessions.json";
+    path_ = temporary_ / (durable ? "sessions" : "sessions.json");
   }
-  ~DemoFile() {
+  ~DemoPlace() {
     std::error_code ignored;
     if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
   }
-  DemoFile(const DemoFile&) = delete;
-  DemoFile& operator=(const DemoFile&) = delete;
+  DemoPlace(const DemoPlace&) = delete;
+  DemoPlace& operator=(const DemoPlace&) = delete;
 
   const fs::path& path() const { return path_; }
 
@@ -84,12 +94,13 @@ DesignReport run_design(const std::string& label, SessionCache& cache, const Pla
 
 Result run_sessions(const DemoOptions& options) {
   const std::atomic<bool>& interrupted = watch_for_interrupt();
-  const DemoFile file(options.file);
+  const DemoPlace place(options);
   Report report;
   report.plan =
       make_plan(sessions_from(options.data), options.workers, std::chrono::duration<double>(options.seconds), options.seed);
   report.replaced_lock = options.replaced;
-  if (!options.file.empty()) report.kept_file = options.file;
+  report.durable = options.durable;
+  report.kept = options.durable ? options.dir : options.file;
   if (!options.json) {
     fmt::print("{} sessions from {}\n{} workers, {} of them waiting for messages; {} s for each design\n\n",
                grouped(report.plan.sessions.size()), options.data, grouped(options.workers), grouped(report.plan.consumers),
@@ -104,10 +115,10 @@ Result run_sessions(const DemoOptions& options) {
   if (!interrupted) {
     const std::string name = "sessions";
     Options store_options;
-    store_options.persist = file.path();
+    (options.durable ? store_options.directory : store_options.persist) = place.path();
     CubbyCache cache(open(name, store_options));
     report.cubby = run_design("cubby", cache, report.plan, interrupted);
-    report.reopened = save_and_reopen(name, file.path());
+    report.reopened = close_and_reopen(name, store_options);
   }
 
   Result result;
@@ -144,6 +155,10 @@ void add_demo_command(CLI::App& app, Invocation& invocation) {
       ->check(CLI::IsMember({"reader", "exclusive"}).description(""));
   sessions->add_option("--file", options->file, "Save the store here and keep it (default: a temporary file)")
       ->type_name("FILE");
+  sessions->add_flag("--durable", options->durable, "cubby's part on a durable store: each write is logged before it is seen");
+  sessions
+      ->add_option("--dir", options->dir, "With --durable: the store's folder, which is kept (default: a temporary one here)")
+      ->type_name("DIR");
   sessions->add_option("--seed", options->seed, "Seed of the workers' choices")->type_name("N")->capture_default_str();
   sessions->add_flag("--json", options->json, "Print the result as JSON");
   sessions->footer(fmt::format(
@@ -152,13 +167,15 @@ void add_demo_command(CLI::App& app, Invocation& invocation) {
       "get and {} by visit, {} extend its time to live, {} merge a patch into it, {} count an unread message up, and {} push "
       "a\n"
       "message to an inbox, where the waiting workers take it. Both designs get the same operations from the same seed.\n"
-      "At the end the store is saved to a JSON file, opened again and compared.\n"
+      "At the end the store is saved to a JSON file, opened again and compared. With --durable cubby logs all its writes to\n"
+      "a folder, synced every 100 ms, and that is what is opened again.\n"
       "Ctrl-C ends the run early, with the figures so far.\n"
       "\n"
       "Examples:\n"
       "  cubby demo sessions\n"
       "  cubby demo sessions --workers 16 --seconds 3 --replaced exclusive\n"
       "  cubby demo sessions --data /usr/share/iso-codes/json/iso_639-3.json --file sessions.json\n"
+      "  cubby demo sessions --durable\n"
       "  cubby demo sessions --json | jq .ratio\n"
       "\n"
       "Exit codes: 0 verified, 4 not verified, 130 interrupted before cubby ran; others as cubby --help lists them.",

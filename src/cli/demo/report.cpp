@@ -126,6 +126,11 @@ std::string to_text(const Report& report) {
       "Latencies are of every {}th operation of a worker, good to 3%; those of\n"
       "\"consumed\" from push to delivery.\n",
       report.replaced_lock, kTimedEvery);
+  if (report.durable) {
+    text +=
+        "\ncubby is durable here: each write is in its log before it can be seen, and on the\n"
+        "disk within 100 ms. The replaced design keeps everything in memory.\n";
+  }
   if (report.replaced && report.cubby) {
     const double replaced = rate(report.replaced->result, report.replaced->result.operations());
     const double cubby = rate(report.cubby->result, report.cubby->result.operations());
@@ -137,13 +142,14 @@ std::string to_text(const Report& report) {
   if (report.replaced) text += check_lines("replaced", report.replaced->checks);
   if (report.cubby) text += check_lines("cubby", report.cubby->checks);
   if (report.reopened) {
-    text += check_lines("file", report.reopened->checks);
-    text += fmt::format("\nSaved in {:.0f} ms to a JSON file of {}, and opened again in {:.0f} ms.\n",
-                        report.reopened->save_seconds * 1e3, brief_bytes(report.reopened->file_bytes),
-                        report.reopened->load_seconds * 1e3);
-    if (!report.kept_file.empty())
-      text += fmt::format("It stays in {}; try: cubby get {} --indent 2 --file {}\n", report.kept_file,
-                          report.plan.sessions.front().key, report.kept_file);
+    text += check_lines(report.durable ? "folder" : "file", report.reopened->checks);
+    text +=
+        fmt::format("\n{} in {:.0f} ms{}{}, and opened again in {:.0f} ms.\n", report.durable ? "Closed" : "Saved",
+                    report.reopened->save_seconds * 1e3, report.durable ? ", leaving a checkpoint of " : " to a JSON file of ",
+                    brief_bytes(report.reopened->file_bytes), report.reopened->load_seconds * 1e3);
+    if (!report.kept.empty())
+      text += fmt::format("It stays in {}; try: cubby get {} --indent 2 {} {}\n", report.kept, report.plan.sessions.front().key,
+                          report.durable ? "--dir" : "--file", report.kept);
   } else {
     text += "  interrupted before cubby ran\n";
   }
@@ -159,6 +165,7 @@ Value to_value(const Report& report) {
       {"seed", report.plan.seed},
       {"timed_every", kTimedEvery},
       {"replaced_lock", report.replaced_lock},
+      {"durable", report.durable},
       {"verified", report.verified()},
   };
   if (report.replaced) members.emplace_back("replaced", run_value(*report.replaced));
@@ -168,10 +175,11 @@ Value to_value(const Report& report) {
     if (replaced > 0) members.emplace_back("ratio", rate(report.cubby->result, report.cubby->result.operations()) / replaced);
   }
   if (report.reopened) {
-    members.emplace_back("file", Value::object({{"bytes", report.reopened->file_bytes},
-                                                {"save_seconds", report.reopened->save_seconds},
-                                                {"load_seconds", report.reopened->load_seconds},
-                                                {"checks", checks_value(report.reopened->checks)}}));
+    members.emplace_back(report.durable ? "folder" : "file",
+                         Value::object({{"bytes", report.reopened->file_bytes},
+                                        {"save_seconds", report.reopened->save_seconds},
+                                        {"load_seconds", report.reopened->load_seconds},
+                                        {"checks", checks_value(report.reopened->checks)}}));
   }
   return Value::object(members);
 }

@@ -22,7 +22,8 @@ struct Report {
   std::optional<DesignReport> replaced;
   std::optional<DesignReport> cubby;
   std::optional<Reopened> reopened;
-  std::string kept_file;  ///< where the store's file stays; empty if it was temporary
+  bool durable = false;
+  std::string kept;  ///< where the store's file or folder stays; empty if it was temporary
 
   bool verified() const;
 };

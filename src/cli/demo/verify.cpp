@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cubby/cubby.hpp>
+#include <filesystem>
 #include <map>
 
 #include "cli/text.hpp"
@@ -49,6 +50,12 @@ std::map<std::string, Entry> contents_of(const Datastore& store) {
   return contents;
 }
 
+std::uintmax_t bytes_in(const std::filesystem::path& folder) {
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) bytes += entry.file_size();
+  return bytes;
+}
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 }  // namespace
@@ -81,21 +88,18 @@ std::vector<Check> check_conservation(SessionCache& cache, const Plan& plan, con
   };
 }
 
-Reopened save_and_reopen(const std::string& name, const std::filesystem::path& file) {
+Reopened close_and_reopen(const std::string& name, Options options) {
   // Deadlines go to the file in milliseconds of the wall clock, which may be slewed meanwhile.
   constexpr nanoseconds kTolerance = std::chrono::milliseconds(20);
 
   Reopened result;
-  Datastore live = open(name);
-  const std::map<std::string, Entry> before = contents_of(live);
+  const bool durable = !options.directory.empty();
+  const std::map<std::string, Entry> before = contents_of(open(name));
   const Clock::time_point saving = Clock::now();
-  live.save();
-  result.save_seconds = seconds_since(saving);
   close(name);
-  result.file_bytes = std::filesystem::file_size(file);
+  result.save_seconds = seconds_since(saving);
+  result.file_bytes = durable ? bytes_in(options.directory) : std::filesystem::file_size(options.persist);
 
-  Options options;
-  options.persist = file;
   options.read_only = true;
   const Clock::time_point loading = Clock::now();
   const Datastore reopened = open(name, options);
@@ -128,7 +132,8 @@ Reopened save_and_reopen(const std::string& name, const std::filesystem::path& f
   result.checks = {
       {"values", same_keys && equal_values == before.size(),
        fmt::format("{} of {} values equal after reopening{}", grouped(equal_values), grouped(before.size()),
-                   same_keys ? first_difference : fmt::format("; the file holds {} keys", grouped(after.size())))},
+                   same_keys ? first_difference
+                             : fmt::format("; the {} holds {} keys", durable ? "folder" : "file", grouped(after.size())))},
       {"deadlines", equal_deadlines == deadlines,
        fmt::format("{} of {} deadlines equal after reopening, within {}", grouped(equal_deadlines), grouped(deadlines),
                    brief(std::max(furthest, nanoseconds(std::chrono::milliseconds(1)))))},

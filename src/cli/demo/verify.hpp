@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cubby/options.hpp>
 #include <cubby/value.hpp>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -24,12 +24,12 @@ std::vector<Check> check_conservation(SessionCache& cache, const Plan& plan, con
 
 struct Reopened {
   std::vector<Check> checks;
-  std::uintmax_t file_bytes = 0;
+  std::uintmax_t file_bytes = 0;  ///< of the file, or of all in the folder
   double save_seconds = 0;
   double load_seconds = 0;
 };
 
-/// Saves the open store `name` to its file, closes it, opens the file again and compares each value and each deadline.
-Reopened save_and_reopen(const std::string& name, const std::filesystem::path& file);
+/// Saves the open store `name` by closing it, opens again what it was opened with, and compares each value and each deadline.
+Reopened close_and_reopen(const std::string& name, Options options);
 
 }  // namespace cubby::cli
