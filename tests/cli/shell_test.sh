@@ -181,7 +181,7 @@ expect 0 1 get k --file real/store.json
 
 # Output that can't be written is an error.
 "$cubby" dump >/dev/full 2>stderr
-[[ $? == 3 ]] || fail "a full disk on standard output"
+[[ $? == 5 ]] || fail "a full disk on standard output"
 grep -q "standard output can't be written" stderr || fail "$(cat stderr)"
 
 finish

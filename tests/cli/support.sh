@@ -7,7 +7,7 @@ cubby=$(realpath "$1")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
-unset CUBBY_FILE
+unset CUBBY_FILE CUBBY_DIR CUBBY_KEY_FILE
 failures=0
 
 fail() {

@@ -72,14 +72,14 @@ inline constexpr bool kAddressSanitizer = false;
 /// No healthy run comes near it, on however busy a machine.
 inline constexpr auto kGenerous = 120s;
 
-/// `normal` times CUBBY_TEST_SCALE; ThreadSanitizer, which is ten times slower, gets a number of its own.
-inline int scaled(int normal, int under_thread_sanitizer) {
+/// `normal` times CUBBY_TEST_SCALE; the sanitizers, which are several times slower, get a number of their own.
+inline int scaled(int normal, int under_sanitizers) {
   static const double scale = [] {
     const char* text = std::getenv("CUBBY_TEST_SCALE");
     const double given = text != nullptr ? std::atof(text) : 1.0;
     return given > 0 ? given : 1.0;
   }();
-  return std::max(1, static_cast<int>(scale * (kThreadSanitizer ? under_thread_sanitizer : normal)));
+  return std::max(1, static_cast<int>(scale * (kThreadSanitizer || kAddressSanitizer ? under_sanitizers : normal)));
 }
 
 /// splitmix64.

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The folder of a durable store on disks that lose power and fail. A run appends numbers 1, 2, 3, ...; what is recovered must
+// be the numbers up to some one, none missing and none twice, and all that were acknowledged.
+
+#include "storage/durable_folder.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "simulated_disk.hpp"
+
+namespace cubby::detail {
+namespace {
+
+using cubby::testing::SimulatedDisk;
+
+/// A store that holds one number, and whose log holds each that it was set to.
+class Numbers {
+ public:
+  Numbers(SimulatedDisk& disk, Sync sync, std::optional<EncryptionKey> key = {}) {
+    DurableFolder::Settings settings;
+    settings.files = &disk;
+    settings.folder = "/data/store";
+    settings.key = key;
+    settings.sync = sync;
+    settings.checkpoint_after = 64 << 10;
+    settings.wait_for_publishers = [] {};
+    settings.on_growth = [] {};
+    folder_ = std::make_unique<DurableFolder>(std::move(settings));
+    folder_->load([this](const LoggedOperation& operation) { last_ = operation.value->as_int(); },
+                  [this](const LoggedOperation& operation) {
+                    // One after the other, from where the checkpoint ends.
+                    EXPECT_EQ(operation.value->as_int(), last_ + 1);
+                    last_ = operation.value->as_int();
+                  });
+    folder_->begin(version_);
+  }
+
+  std::int64_t last() const { return last_; }
+  Log& log() { return folder_->log(); }
+
+  /// Appends the next number, with a text of this length beside it; acknowledged when it returns.
+  void append(std::size_t text) {
+    const Value number(last_ + 1);
+    const Value padding(std::string(text, 'x'));
+    LoggedOperation first, second;
+    first.code = second.code = OperationCode::set;
+    first.key = "number";
+    first.value = &number;
+    OperationWriter measure;
+    measure.write(first);
+    const Log::Record record = log().reserve(version_, measure.body_size() + (text & ~std::size_t{7}));
+    OperationWriter writer(record.body());
+    writer.write(first);
+    writer.pad(record.frame - log().frame_size(0));
+    log().complete(record);
+    ++last_;
+    if (log().waits_for_disk()) log().acknowledge(record.end());
+  }
+  /// Reserves a record and leaves it, as a process that dies in the middle does.
+  void begin_and_die() { log().reserve(version_, 64); }
+
+  /// What a process does that dies right after a checkpoint's cut.
+  void begin_generation_and_die() {
+    log().prepare_generation();
+    log().begin_generation(++version_);
+  }
+
+  void checkpoint(bool closing = false) {
+    log().prepare_generation();
+    log().begin_generation(++version_);
+    log().end_generation();
+    const auto writer = folder_->begin_checkpoint();
+    const Value number(last_);
+    LoggedOperation operation;
+    operation.code = OperationCode::set;
+    operation.key = "number";
+    operation.value = &number;
+    writer->add(operation);
+    folder_->commit(*writer, closing);
+  }
+  void close() {
+    checkpoint(true);
+    folder_->finish();
+  }
+  std::uint64_t log_bytes() const { return folder_->log_bytes(); }
+
+ private:
+  std::uint32_t version_ = 1;
+  std::int64_t last_ = 0;
+  std::unique_ptr<DurableFolder> folder_;
+};
+
+std::uint64_t seed() {
+  const char* given = std::getenv("CUBBY_TEST_SEED");
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
+}
+
+EncryptionKey some_key() {
+  EncryptionKey key{};
+  key[5] = std::byte{17};
+  return key;
+}
+
+class Folder : public ::testing::TestWithParam<bool> {
+ protected:
+  std::optional<EncryptionKey> key() const { return GetParam() ? std::optional(some_key()) : std::nullopt; }
+};
+
+TEST_P(Folder, EachPointOfARunSurvivesPowerLoss) {
+  const std::uint64_t number = seed();
+  SCOPED_TRACE("CUBBY_TEST_SEED=" + std::to_string(number));
+  std::mt19937_64 random(number);
+  for (const Sync sync : {Sync::always(), Sync::never()}) {
+    SimulatedDisk disk;
+    Numbers store(disk, sync, key());
+    for (int step = 0; step < 150; ++step) {
+      if (step % 40 == 39) {
+        store.checkpoint();
+      } else {
+        store.append(random() % 3 == 0 ? random() % 20'000 : random() % 100);
+      }
+      auto rest = disk.after_power_loss(random);
+      std::int64_t found = 0;
+      {
+        Numbers again(*rest, Sync::never(), key());
+        found = again.last();
+        ASSERT_LE(found, store.last()) << "step " << step;
+        if (sync.is_always()) {
+          ASSERT_EQ(found, store.last()) << "step " << step;
+        }
+        // It goes on from there, through another loss.
+        again.append(10);
+        again.checkpoint();
+        again.append(10);
+      }
+      auto second = rest->after_power_loss(random);
+      Numbers third(*second, Sync::never(), key());
+      ASSERT_GE(third.last(), found + 1) << "step " << step;
+      ASSERT_LE(third.last(), found + 2) << "step " << step;
+    }
+  }
+}
+
+TEST_P(Folder, ADeadProcessLosesNothingAndItsUnfinishedRecordsArePassedOver) {
+  const std::uint64_t number = seed();
+  SCOPED_TRACE("CUBBY_TEST_SEED=" + std::to_string(number));
+  std::mt19937_64 random(number);
+  SimulatedDisk disk;
+  std::int64_t last = 0;
+  std::unique_ptr<SimulatedDisk> now = disk.after_process_death();
+  for (int life = 0; life < 30; ++life) {
+    auto next = [&] {
+      Numbers store(*now, Sync::never(), key());
+      EXPECT_EQ(store.last(), last) << "life " << life;
+      for (int step = 0; step < 20; ++step) {
+        const auto chance = random() % 10;
+        if (chance == 0) {
+          store.begin_and_die();
+        } else if (chance == 1) {
+          store.checkpoint();
+        } else {
+          store.append(random() % 3 == 0 ? random() % 20'000 : random() % 100);
+        }
+      }
+      last = store.last();
+      return now->after_process_death();
+    }();
+    now = std::move(next);
+  }
+}
+
+TEST_P(Folder, UnfinishedRecordsOfADeadProcessDontEndTheLogOfADeadMachine) {
+  std::mt19937_64 random(seed());
+  SimulatedDisk disk;
+  std::unique_ptr<SimulatedDisk> left;
+  {
+    Numbers store(disk, Sync::never(), key());
+    store.append(10);
+    store.begin_and_die();
+    store.append(10);
+    left = disk.after_process_death();
+  }
+  { EXPECT_EQ(Numbers(*left, Sync::always(), key()).last(), 2); }  // opened, and nothing else
+  for (int tries = 0; tries < 20; ++tries) EXPECT_EQ(Numbers(*left->after_power_loss(random), Sync::never(), key()).last(), 2);
+}
+
+TEST_P(Folder, ADamagedHeaderBehindAnOpenEndIsDamage) {
+  SimulatedDisk disk;
+  std::unique_ptr<SimulatedDisk> left;
+  {
+    Numbers store(disk, Sync::never(), key());
+    store.append(10);
+    store.begin_generation_and_die();
+    store.append(10);
+    left = disk.after_process_death();
+  }
+  const std::string name = "/data/store/log.00000002.00000000";
+  std::string bytes = left->contents().at(name);
+  bytes[70] ^= 2;
+  left->put(name, bytes);
+  EXPECT_THROW(Numbers(*left, Sync::never(), key()), Error);
+  EXPECT_EQ(left->contents().at(name), bytes);
+  bytes[70] ^= 2;
+  left->put(name, bytes);
+  EXPECT_EQ(Numbers(*left, Sync::never(), key()).last(), 2);
+}
+
+TEST_P(Folder, AfterCloseThereIsNoLog) {
+  SimulatedDisk disk;
+  {
+    Numbers store(disk, Sync::always(), key());
+    for (int step = 0; step < 100; ++step) store.append(1000);
+    store.close();
+  }
+  EXPECT_EQ(disk.contents().size(), 2U);  // MANIFEST and the checkpoint
+  Numbers again(disk, Sync::always(), key());
+  EXPECT_EQ(again.last(), 100);
+  EXPECT_EQ(again.log_bytes(), 0U);
+}
+
+TEST_P(Folder, AnyCallMayFailAndNothingAcknowledgedIsLost) {
+  const std::uint64_t number = seed();
+  SCOPED_TRACE("CUBBY_TEST_SEED=" + std::to_string(number));
+  std::mt19937_64 random(number);
+  for (std::size_t call = 1;; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    SimulatedDisk disk;
+    disk.fail_at(call, random() % 2 == 0 ? EIO : ENOSPC, random() % 2 == 0);
+    std::int64_t acknowledged = 0;
+    std::int64_t tried = 0;
+    try {
+      Numbers store(disk, Sync::always(), key());
+      for (int step = 0; step < 60; ++step) {
+        try {
+          if (step % 20 == 19) {
+            store.checkpoint();
+          } else {
+            tried = store.last() + 1;
+            store.append(2000);
+            acknowledged = store.last();
+          }
+        } catch (const Error& error) {
+          ASSERT_TRUE(error.code() == Errc::io || error.code() == Errc::read_only) << error.what();
+          if (step % 20 != 19 && store.last() == tried) break;  // appended and not synced: it may be seen, and nothing follows
+        }
+      }
+      if (disk.calls() < call) {
+        ASSERT_GT(call, 20U);
+        return;  // all calls have failed once
+      }
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), Errc::io) << error.what();
+    }
+    disk.no_faults();
+    {
+      Numbers again(*disk.after_process_death(), Sync::never(), key());
+      ASSERT_GE(again.last(), acknowledged);
+      ASSERT_LE(again.last(), tried);
+    }
+    Numbers after_loss(*disk.after_power_loss(random), Sync::never(), key());
+    ASSERT_GE(after_loss.last(), acknowledged);
+    ASSERT_LE(after_loss.last(), tried);
+  }
+}
+
+TEST_P(Folder, AFullDiskRefusesWritesUntilThereIsRoom) {
+  SimulatedDisk disk;
+  Numbers store(disk, Sync::never(), key());
+  disk.fail_at(1, ENOSPC, true);
+  std::int64_t refused = 0;
+  for (int step = 0; step < 300; ++step) {
+    try {
+      store.append(10'000);
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), Errc::io) << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 200);
+  const std::int64_t before = store.last();
+  disk.no_faults();
+  for (int step = 0; step < 20; ++step) store.append(10'000);
+  EXPECT_EQ(store.last(), before + 20);
+  EXPECT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), before + 20);
+}
+
+TEST_P(Folder, AFailedSyncIsNotForgotten) {
+  SimulatedDisk disk;
+  Numbers store(disk, Sync::always(), key());
+  store.append(10);
+  disk.fail_at(1, EIO);
+  EXPECT_THROW(store.append(10), Error);
+  disk.no_faults();
+  try {
+    store.append(10);
+    FAIL() << "written after a failed sync";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Errc::read_only);
+    EXPECT_NE(std::string(error.what()).find("sync"), std::string::npos) << error.what();
+  }
+  EXPECT_GE(Numbers(*disk.after_process_death(), Sync::always(), key()).last(), 1);
+}
+
+/// Copies that are made file by file while somebody writes.
+TEST_P(Folder, ACopyMadeWhileInUseIsRefusedOrRecovered) {
+  const std::uint64_t number = seed();
+  SCOPED_TRACE("CUBBY_TEST_SEED=" + std::to_string(number));
+  std::mt19937_64 random(number);
+  int recovered = 0;
+  for (int round = 0; round < 60; ++round) {
+    SimulatedDisk disk;
+    Numbers store(disk, Sync::never(), key());
+    for (int step = 0; step < 20; ++step) store.append(random() % 9000);
+    SimulatedDisk copy;
+    copy.make_folder("/data/store");
+    const auto names = disk.contents();
+    for (const auto& [name, ignored] : names) {
+      // Each file in two halves, from two moments.
+      const auto early = disk.contents();
+      for (int step = 0; step < 5; ++step) store.append(random() % 9000);
+      if (random() % 4 == 0) store.checkpoint();
+      const auto late = disk.contents();
+      if (!early.contains(name)) continue;
+      std::string bytes = early.at(name);
+      if (late.contains(name)) {
+        const std::size_t half = random() % (bytes.size() + 1);
+        bytes = bytes.substr(0, half) + (late.at(name).size() > half ? late.at(name).substr(half) : std::string());
+      }
+      copy.put(name, bytes);
+    }
+    try {
+      EXPECT_LE(Numbers(copy, Sync::never(), key()).last(), store.last());  // and a prefix, which Numbers looks at
+      ++recovered;
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.code() == Errc::corrupt || error.code() == Errc::wrong_key) << error.what();
+    }
+  }
+  EXPECT_GT(recovered, 0);
+}
+
+TEST_P(Folder, ManyThreadsAppendAndAllIsThere) {
+  SimulatedDisk disk;
+  DurableFolder::Settings settings;
+  settings.files = &disk;
+  settings.folder = "/data/store";
+  settings.key = key();
+  settings.sync = Sync::always();
+  settings.checkpoint_after = 64 << 10;
+  settings.wait_for_publishers = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
+  settings.on_growth = [] {};
+  auto folder = std::make_unique<DurableFolder>(settings);
+  folder->load([](const LoggedOperation&) {}, [](const LoggedOperation&) {});
+  folder->begin(1);
+  constexpr int kThreads = 8, kEach = 300;
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int number = 0; number < kEach; ++number) {
+          const Value value(number);
+          const std::string name = "thread " + std::to_string(thread);
+          LoggedOperation operation;
+          operation.code = OperationCode::push;
+          operation.key = name;
+          operation.value = &value;
+          OperationWriter measure;
+          measure.write(operation);
+          const Log::Record record = folder->log().reserve(1, measure.body_size() + static_cast<std::uint64_t>(number % 5) * 8);
+          OperationWriter writer(record.body());
+          writer.write(operation);
+          writer.pad(record.frame - folder->log().frame_size(0));
+          folder->log().complete(record);
+          if (number % 50 == 0) folder->log().acknowledge(record.end());
+        }
+      });
+    }
+  }
+  std::map<std::string, std::int64_t> next;
+  std::unique_ptr<SimulatedDisk> left = disk.after_process_death();
+  settings.files = left.get();
+  DurableFolder again(settings);
+  again.load(
+      [](const LoggedOperation&) {},
+      [&](const LoggedOperation& operation) { EXPECT_EQ(operation.value->as_int(), next[std::string(operation.key)]++); });
+  EXPECT_EQ(next.size(), static_cast<std::size_t>(kThreads));
+  for (const auto& [name, count] : next) EXPECT_EQ(count, kEach) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Plain, Folder, ::testing::Values(false));
+INSTANTIATE_TEST_SUITE_P(Encrypted, Folder, ::testing::Values(true));
+
+}  // namespace
+}  // namespace cubby::detail
