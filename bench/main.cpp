@@ -6,7 +6,9 @@
 #include <iostream>
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "durable.hpp"
 #include "harness.hpp"
 #include "report.hpp"
 #include "workloads.hpp"
@@ -22,6 +24,37 @@ std::vector<int> default_threads() {
   return counts;
 }
 
+/// As it is typed, without what says where the results go.
+std::string command_line(int argc, char** argv) {
+  std::string command = "./dev bench";
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--report" || argument == "--raw") {
+      ++i;
+    } else {
+      command += " " + argument;
+    }
+  }
+  return command;
+}
+
+/// A group that fails (a full disk, a redis-server that won't start) leaves the others their results.
+void run_durable(bench::DurableRun& run) {
+  constexpr std::pair<const char*, void (*)(bench::DurableRun&)> kGroups[] = {{"log", bench::run_durable_log},
+                                                                              {"writes", bench::run_durable_writes},
+                                                                              {"synced writes", bench::run_durable_always},
+                                                                              {"opening", bench::run_durable_opening},
+                                                                              {"checkpoints", bench::run_durable_checkpoints}};
+  for (const auto& [name, group] : kGroups) {
+    try {
+      group(run);
+    } catch (const std::exception& error) {
+      run.remark(std::string("Failed: ") + name + ": " + error.what());
+      std::fprintf(stderr, "\n%s: %s\n", name, error.what());
+    }
+  }
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Measures cubby against the design it replaces, against its peers and against the unsynchronised ceiling.");
   std::string mode = "full";
@@ -32,8 +65,9 @@ int run(int argc, char** argv) {
   int slice = 0;
   bench::RunOptions options;
   options.threads = default_threads();
-  app.add_option("mode", mode, "full, or quick (two minutes, three rounds, the main rows)")
-      ->check(CLI::IsMember({"full", "quick"}));
+  bench::DurableOptions durable;
+  app.add_option("mode", mode, "full, quick (two minutes, three rounds, the main rows), or durable (half an hour)")
+      ->check(CLI::IsMember({"full", "quick", "durable"}));
   app.add_option("--filter", filter,
                  "only series \"workload/entries/threads/store\" in which this regular expression is found");
   app.add_option("--rounds", rounds, "interleaved rounds (7; quick 3)")->check(CLI::PositiveNumber);
@@ -44,9 +78,15 @@ int run(int argc, char** argv) {
   app.add_option("--raw", raw, "file for all single measurements, JSON");
   app.add_flag("--list", options.list, "print the names of the series and stop");
   app.add_flag("--cpu-time", options.processor_time, "rates by processor time, which says more on a machine that is busy");
+  app.add_option("--sustain-seconds", durable.sustain_seconds, "durable: how long what is sustained is (60; 0: leave it out)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--always-seconds", durable.always_seconds, "durable: length of a slice of synced writes (5)")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--sessions", durable.sessions, "durable: sessions in a checkpoint (1000000)")->check(CLI::PositiveNumber);
+  app.add_option("--data", durable.parent, "durable: where the data's folder is made, and removed (build)");
   app.footer(
       "Examples:\n  cubby_bench quick\n  cubby_bench --filter '^(get|visit)/20000/2/' --rounds 15\n  cubby_bench --report "
-      "docs/benchmarks.md");
+      "docs/benchmarks.md\n  cubby_bench durable --rounds 3 --sustain-seconds 10");
   CLI11_PARSE(app, argc, argv);
   options.quick = mode == "quick";
   options.rounds = rounds != 0 ? rounds : options.quick ? 3 : 7;
@@ -54,7 +94,21 @@ int run(int argc, char** argv) {
   if (!filter.empty()) options.filter = std::regex(filter);
 
   const auto start = std::chrono::steady_clock::now();
+  const auto done = [start] {
+    const auto minutes = std::chrono::duration<double, std::ratio<60>>(std::chrono::steady_clock::now() - start).count();
+    std::fprintf(stderr, "done in %.1f minutes\n", minutes);
+  };
   bench::Results results;
+  if (mode == "durable") {
+    bench::DurableRun run(options, durable, results);
+    run_durable(run);
+    if (options.list) return 0;
+    bench::write_durable_targets(std::cout, run);
+    if (!raw.empty()) bench::write_raw(raw, results);
+    if (!report.empty()) bench::write_durable_report(report, command_line(argc, argv), run);
+    done();
+    return 0;
+  }
   bench::run_sessions(options, results, 20'000);
   bench::run_deadlines(options, results, 20'000);
   bench::run_counters_and_queues(options, results);
@@ -64,20 +118,10 @@ int run(int argc, char** argv) {
   bench::run_processes(options, results);
   if (options.list) return 0;
 
-  std::string command = "./dev bench";
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--report" || argument == "--raw") {
-      ++i;
-    } else {
-      command += " " + argument;
-    }
-  }
   bench::write_targets(std::cout, results);
   if (!raw.empty()) bench::write_raw(raw, results);
-  if (!report.empty()) bench::write_report(report, command, options, results);
-  const auto minutes = std::chrono::duration<double, std::ratio<60>>(std::chrono::steady_clock::now() - start).count();
-  std::fprintf(stderr, "done in %.1f minutes\n", minutes);
+  if (!report.empty()) bench::write_report(report, command_line(argc, argv), options, results);
+  done();
   return 0;
 }
 

@@ -30,6 +30,8 @@ struct Target {
   std::optional<Summary> measured;
   std::string note;  ///< which peer was the best, for one
 
+  /// Some rows are there to be read only: at least nothing.
+  bool has_bound() const { return !at_least || bound > 0; }
   bool met() const { return measured && (at_least ? measured->median >= bound : measured->median <= bound); }
 };
 

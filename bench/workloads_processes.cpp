@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <malloc.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -17,15 +14,15 @@
 #include <unordered_map>
 #include <vector>
 
+#include "child_process.hpp"
 #include "dataset.hpp"
+#include "durable.hpp"
 #include "stores/boost_concurrent_map.hpp"
 #include "stores/flat_map.hpp"
 #include "stores/libcuckoo_map.hpp"
 #include "stores/shared_mutex_map.hpp"
 #include "stores/tbb_map.hpp"
 #include "workloads.hpp"
-
-extern char** environ;
 
 namespace bench {
 namespace {
@@ -154,35 +151,6 @@ double idle_child(int seconds) {
   return wake_ups;
 }
 
-/// Runs this program for one such task and returns the number it prints.
-double in_child(const std::string& task) {
-  std::array<int, 2> pipe_ends{};
-  if (pipe(pipe_ends.data()) != 0) throw std::runtime_error("pipe failed");
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_addclose(&actions, pipe_ends[0]);
-  std::string program = "/proc/self/exe";
-  std::string option = "--child";
-  std::string argument = task;
-  char* const arguments[] = {program.data(), option.data(), argument.data(), nullptr};
-  pid_t child = 0;
-  const int failed = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(pipe_ends[1]);
-  if (failed != 0) throw std::runtime_error("cannot start a child process");
-  std::string text;
-  std::array<char, 256> buffer{};
-  for (ssize_t got = 0; (got = read(pipe_ends[0], buffer.data(), buffer.size())) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  close(pipe_ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (status != 0) throw std::runtime_error("child process failed: " + task);
-  return std::stod(text);
-}
-
 }  // namespace
 
 void run_processes(const RunOptions& options, Results& results) {
@@ -227,6 +195,8 @@ int run_child(const std::string& task) {
     figure = refresh_child(std::stoull(rest));
   } else if (kind == "idle") {
     figure = idle_child(std::stoi(rest));
+  } else if (kind == "durable-open") {
+    figure = open_child(rest);
   } else {
     throw std::runtime_error("no such task: " + task);
   }
