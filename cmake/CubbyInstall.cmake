@@ -10,6 +10,11 @@ install(TARGETS cubby EXPORT cubbyTargets
 install(DIRECTORY include/cubby DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 
 install(EXPORT cubbyTargets NAMESPACE cubby:: DESTINATION ${cmake_dir} COMPONENT development)
+if(BUILD_SHARED_LIBS)
+  set(CUBBY_NEEDS_LIBCRYPTO OFF)  # the shared library brings it
+else()
+  set(CUBBY_NEEDS_LIBCRYPTO ON)
+endif()
 configure_package_config_file(cmake/cubbyConfig.cmake.in ${PROJECT_BINARY_DIR}/cubbyConfig.cmake INSTALL_DESTINATION ${cmake_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/cubbyConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/cubbyConfig.cmake ${PROJECT_BINARY_DIR}/cubbyConfigVersion.cmake

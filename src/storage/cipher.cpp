@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/cipher.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -58,13 +60,34 @@ bool crypt(EVP_CIPHER_CTX* context, std::span<const std::byte> extra, std::span<
   return true;
 }
 
-Context& encrypting() {
-  static thread_local Context context;
-  return context;
+/// A thread's contexts. They outlive the thread's own objects, whose destructors may still use stores, and at the end of the
+/// process the main thread's are never freed, as stores are closed after them.
+struct Contexts {
+  Context encrypting;
+  Context decrypting;
+};
+
+Contexts& contexts() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made{};
+    pthread_key_create(&made, [](void* object) { delete static_cast<Contexts*>(object); });
+    return made;
+  }();
+  auto* mine = static_cast<Contexts*>(pthread_getspecific(key));
+  if (mine == nullptr) {
+    mine = new Contexts;
+    pthread_setspecific(key, mine);
+  }
+  return *mine;
 }
-Context& decrypting() {
-  static thread_local Context context;
-  return context;
+
+/// OpenSSL must not tidy itself up at exit before stores are closed there.
+void keep_openssl() {
+  static const bool kept = [] {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
+    return true;
+  }();
+  (void)kept;
 }
 
 std::atomic<std::uint64_t> ciphers{0};
@@ -72,6 +95,7 @@ std::atomic<std::uint64_t> ciphers{0};
 }  // namespace
 
 std::array<std::byte, 32> authenticate(std::span<const std::byte> key, std::span<const std::byte> bytes) {
+  keep_openssl();
   std::array<std::byte, 32> code{};
   unsigned length = 0;
   check(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(bytes.data()), bytes.size(), raw(code.data()),
@@ -93,7 +117,7 @@ Cipher::Cipher(const EncryptionKey& key, std::span<const std::byte> header)
 
 void Cipher::encrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
                      std::span<std::byte, kTagBytes> tag) const noexcept {
-  EVP_CIPHER_CTX* context = encrypting().ready(number_, key_, offset, true);
+  EVP_CIPHER_CTX* context = contexts().encrypting.ready(number_, key_, offset, true);
   int length = 0;
   unsigned char none[16];
   check(crypt(context, extra, bytes) && EVP_CipherFinal_ex(context, none, &length) == 1 &&
@@ -102,7 +126,7 @@ void Cipher::encrypt(std::uint64_t offset, std::span<const std::byte> extra, std
 
 bool Cipher::decrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
                      std::span<const std::byte, kTagBytes> tag) const noexcept {
-  EVP_CIPHER_CTX* context = decrypting().ready(number_, key_, offset, false);
+  EVP_CIPHER_CTX* context = contexts().decrypting.ready(number_, key_, offset, false);
   int length = 0;
   unsigned char none[16];
   unsigned char expected[kTagBytes];

@@ -41,6 +41,7 @@ DurableFolder::DurableFolder(Settings settings) : settings_(std::move(settings))
   if (settings_.read_only) {
     throw Error(Errc::io, "there is no store in " + folder.string() + ", and a read_only store doesn't make one");
   }
+  files.sync_folder(folder.parent_path());  // the folder's own name
   fill_randomly(manifest_.store);
   manifest_.encrypted = settings_.key.has_value();
   manifest_.closed = true;
@@ -157,6 +158,17 @@ void DurableFolder::note_closed() {
   next.closed = true;
   write_manifest(*settings_.files, settings_.folder, next, settings_.key);
   manifest_ = next;
+}
+
+void DurableFolder::note_open() noexcept {
+  try {
+    Manifest next = manifest_;
+    next.closed = false;
+    write_manifest(*settings_.files, settings_.folder, next, settings_.key);
+    manifest_ = next;
+  } catch (const std::exception& error) {
+    log_->give_up(std::string("it is not known whether the folder counts as closed: ") + error.what());
+  }
 }
 
 void DurableFolder::finish() noexcept {

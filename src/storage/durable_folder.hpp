@@ -62,6 +62,8 @@ class DurableFolder {
   void commit(CheckpointWriter& checkpoint, bool closed);
   /// The log is empty and stays so: notes that the store was closed.
   void note_closed();
+  /// After commit(closed) or note_closed() has failed: the manifest says that there is a log again, or nothing can be written.
+  void note_open() noexcept;
   /// After commit(closed) or note_closed(): ends the log, and gives up the lock. log() stays, for those who still hold it.
   void finish() noexcept;
   /// Nothing was logged since the checkpoint.

@@ -71,6 +71,8 @@ std::unique_ptr<LogSegment> Log::make_segment(std::uint32_t generation, std::uin
   const std::uint64_t least = (frame + kSegmentStart + kPage) / kPage * kPage + kPage;
   header.size = std::max<std::uint64_t>(settings_.segment_bytes, least);
   std::copy_n(settings_.boot.begin(), std::min(settings_.boot.size(), header.boot.size()), header.boot.begin());
+  const std::filesystem::path path = settings_.folder / segment_name(generation, number);
+  if (settings_.files->status(path)) settings_.files->remove(path);  // of an attempt that failed, and couldn't be removed then
   auto segment = std::make_unique<LogSegment>(*settings_.files, settings_.folder, header, settings_.key);
   // The first of a generation is what the manifest leads to.
   if (settings_.sync.is_never() && number != 0) return segment;
@@ -79,12 +81,11 @@ std::unique_ptr<LogSegment> Log::make_segment(std::uint32_t generation, std::uin
     segment->sync_to(kSegmentStart);
     settings_.files->sync_folder(settings_.folder);
   } catch (...) {
-    const std::filesystem::path path = segment->path();
     segment.reset();
     try {
       settings_.files->remove(path);
     } catch (const Error&) {
-      // it is empty, and the next open removes it
+      // it is empty, and the next attempt or open removes it
     }
     throw;
   }
@@ -108,15 +109,16 @@ void Log::roll(Generation& generation, LogSegment* full, std::uint64_t frame) {
   if (generation.current.load(std::memory_order_acquire) != full) return;  // somebody has
   if (spare_ != nullptr && spare_->generation() == generation.number) {
     LogSegment* spare = spare_.get();
-    adopt(generation, std::move(spare_));
+    // First the end: once others can append to the successor, recovery must find the way to it.
     full->end(FrameKind::segment_end);
+    adopt(generation, std::move(spare_));
     if (spare->can_hold(frame)) return;
     full = spare;  // made for smaller records: it stays empty
   }
   auto next = make_segment(generation.number, generation.next_segment, frame);
   ++generation.next_segment;
-  adopt(generation, std::move(next));
   full->end(FrameKind::segment_end);
+  adopt(generation, std::move(next));
 }
 
 Log::Record Log::reserve(std::uint32_t version, std::uint64_t body) {
@@ -350,6 +352,7 @@ void Log::remove_before_current() noexcept {
   {
     const std::lock_guard segments(segments_lock_);
     const std::uint32_t current = generation();
+    half_noted_.store(nullptr, std::memory_order_relaxed);  // an address may be used again
     while (!segments_.empty() && segments_.front()->generation() < current) {
       old.push_back(std::move(segments_.front()));
       segments_.pop_front();

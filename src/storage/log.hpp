@@ -111,6 +111,8 @@ class Log {
   /// Forgets generations before the current one, and removes their files; errors are ignored, as the next open removes them
   /// too. REQUIRES: ended, and no publishers that entered before.
   void remove_before_current() noexcept;
+  /// Nothing can be written any more, for this reason.
+  void give_up(const std::string& why) noexcept { fail_all(why); }
   /// The end: everything is in a checkpoint, and nothing comes any more. Acknowledges whoever waits, and removes all files.
   void finish() noexcept;
   std::uint32_t generation() const noexcept { return current_.load(std::memory_order_acquire)->number; }

@@ -117,7 +117,9 @@ class Reader {
 
   /// How far each segment is reserved, before anything is looked at.
   void note_tails() {
-    for (const auto& [number, path] : paths_) {
+    // The last first: what is noted of an earlier one is then at least all that came before.
+    for (auto each = paths_.rbegin(); each != paths_.rend(); ++each) {
+      const auto& [number, path] = *each;
       Buffer buffer(files_, path);
       const auto bytes = buffer.bytes();
       const auto header = FileHeader::read(bytes);
@@ -177,6 +179,12 @@ class Reader {
     log_.bytes += log_.segments.back().end - kSegmentStart;
   }
 
+  void read_again(const fs::path& path, std::uint64_t offset, std::span<std::byte> frame) const {
+    const auto file = files_.open(path);
+    if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");
+    file->read_at(offset, frame);
+  }
+
   void read_frames(FoundSegment& segment, std::span<std::byte> bytes, const FrameCodec& codec, Number number) {
     const std::uint64_t most = reading_.beside_a_writer ? tails_[number] : bytes.size();
     std::uint64_t offset = kSegmentStart;
@@ -198,8 +206,10 @@ class Reader {
         offset += head->size;
         break;
       }
-      const std::uint64_t mark = word_at(bytes, offset + head->size - FrameCodec::kMarkBytes);
       const auto frame = bytes.subspan(offset, head->size);
+      const std::uint64_t mark = word_at(frame, head->size - FrameCodec::kMarkBytes);
+      // It may have been completed while it was read; with its mark set it is as it stays.
+      if (reading_.beside_a_writer && mark != 0) read_again(segment.path, offset, frame);
       if (mark == 0) {
         if (suspicious_ || offset < segment.synced) {
           wrong("the record was complete, and isn't any more");
@@ -266,8 +276,12 @@ void settle_log(FileSystem& files, const fs::path& folder, const FoundLog& log, 
       std::memcpy(bytes.data() + offset + size - FrameCodec::kMarkBytes, &mark, sizeof mark);
     }
     std::uint64_t end = segment.end;
-    if (!segment.ended) {
+    // Where the log was cut because the successor is missing, the end must not lead there any more.
+    const bool leads_nowhere = log.cut && &segment == &log.segments.back() && segment.ended == FrameKind::segment_end;
+    if (leads_nowhere) end -= FrameCodec::kHeadBytes;
+    if (!segment.ended || leads_nowhere) {
       std::memset(bytes.data() + end, 0, bytes.size() - end);
+      file->sync();  // before the end is put: behind an end there must be nothing but zeros
       const std::uint64_t word = codec.head({FrameKind::generation_end, FrameCodec::kHeadBytes}, end);
       std::memcpy(bytes.data() + end, &word, sizeof word);
       end += FrameCodec::kHeadBytes;

@@ -2,6 +2,7 @@
 #include "storage/log_segment.hpp"
 
 #include <cstring>
+#include <exception>
 #include <utility>
 
 namespace cubby::detail {
@@ -29,7 +30,11 @@ LogSegment::LogSegment(FileSystem& files, const fs::path& folder, FileHeader hea
     header_.write(bytes_.first<FileHeader::kBytes>());
   } catch (...) {
     file_.reset();
-    files.remove(path_);
+    try {
+      files.remove(path_);
+    } catch (const std::exception&) {
+      // the next attempt or open removes it
+    }
     throw;
   }
 }

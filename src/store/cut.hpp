@@ -28,16 +28,21 @@ namespace cubby::detail {
 
 class Cut {
  public:
-  explicit Cut(std::uint32_t version_of_cut) noexcept : version(version_of_cut) {}
+  Cut(std::uint32_t version_of_cut, const void* chain_of_cut) noexcept : version(version_of_cut), chain(chain_of_cut) {}
   /// Frees what nobody has taken.
   ~Cut();
   Cut(const Cut&) = delete;
   Cut& operator=(const Cut&) = delete;
 
   const std::uint32_t version;
+  /// The table chain that the saver scans. A write that entered before a clear() goes on in an older one, whose entries had been
+  /// cleared when the cut began.
+  const void* const chain;
 
-  /// Whether an entry of stamp `old` has to be left by a write of stamp `fresh`.
-  bool wants(std::uint32_t old, std::uint32_t fresh) const noexcept { return old <= version && fresh > version; }
+  /// Whether an entry of stamp `old` has to be left by a write of stamp `fresh` to the same chain.
+  bool wants(std::uint32_t old, std::uint32_t fresh, const void* of_chain) const noexcept {
+    return old <= version && fresh > version && of_chain == chain;
+  }
   /// Keeps the entry, with a reference of its own. Out of memory ends the process.
   void leave(const Entry* entry) noexcept;
   /// Frees `object` once the cut has ended and nobody can be reading it.

@@ -50,6 +50,15 @@ void Store::start_durable() {
     durable_->load(sink, sink);
   };
   loading_ = true;
+  // Whatever fails: the lock must not be given up later, when the folder may be open again.
+  struct GiveUp {
+    Store* store;
+    ~GiveUp() {
+      if (store == nullptr) return;
+      store->log_ = nullptr;
+      store->durable_.reset();
+    }
+  } give_up{this};
   in_context("open", name_, [&] {
     constexpr int kMostTries = 100;
     for (int tries = 1;; ++tries) {
@@ -70,6 +79,7 @@ void Store::start_durable() {
     }
   });
   loading_ = false;
+  give_up.store = nullptr;
 }
 
 void Store::replay(const LoggedOperation& operation) {
@@ -175,6 +185,7 @@ void Store::clear_logged() {
   // What may fail comes first.
   kept_chains_.reserve(kept_chains_.size() + 1);
   auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), nullptr});
+  auto fresh = table_.make_reset();
   struct Seal {
     Store& store;
     explicit Seal(Store& of) : store(of) { store.sealed_.store(store.table_.chain(), std::memory_order_seq_cst); }
@@ -192,7 +203,9 @@ void Store::clear_logged() {
     operation.code = OperationCode::clear;
     LogEntry log(*this, Operation::clear, operation, version_.load(std::memory_order_acquire));
     log.complete(operation, record);
-    old = table_.reset();
+    cleared_segment_.store(record.appended_segment, std::memory_order_relaxed);
+    cleared_end_.store(record.appended_end, std::memory_order_relaxed);
+    old = table_.reset(std::move(fresh));
     figures.add(Figure::writes, 1);
   }
   if (cut_.load(std::memory_order_relaxed) != nullptr) {
@@ -225,8 +238,8 @@ void Store::write_checkpoint(bool closing) {
             operation.code = OperationCode::set;
             operation.key = key.entry->key();
             operation.value = &key.value;
+            // One that has passed meanwhile too: the log may go on from a key that had not expired when it was written.
             if (key.deadline != kNoDeadline) {
-              if (is_past(key.deadline)) continue;
               operation.deadline = LoggedOperation::Deadline::at;
               operation.deadline_ms = to_wall_milliseconds(key.deadline);
             }
@@ -302,6 +315,8 @@ void Store::close_durable(bool whatever_happens) {
       });
     }
   } catch (...) {
+    // What the disk says now is not known: it may be that the store was closed. Then writes must not go on.
+    durable_->note_open();
     state_.store(open, std::memory_order_release);
     throw;
   }

@@ -47,6 +47,8 @@ void Store::expire(std::string_view key, std::chrono::nanoseconds length) {
     write.plan_removal();
   } else if (log_ != nullptr && write.commit_later_deadline(deadline)) {
     return;
+  } else if (write.entry->expired()) {
+    fail(Errc::key_not_found, "expire", key, "there is no such key");
   } else {
     write.plan_same(Deadline::at(deadline));
   }

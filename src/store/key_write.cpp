@@ -211,7 +211,7 @@ void KeyWrite::stamp(std::uint32_t version) noexcept {
   if (entry == nullptr || entry->version() == version) return;
   // acquire: a write that has read the raised version sees the cut (invariant 1 of cut.hpp)
   Cut* cut = store.cut_.load(std::memory_order_acquire);
-  if (cut != nullptr && cut->wants(entry->version(), version)) cut->leave(entry);
+  if (cut != nullptr && cut->wants(entry->version(), version, held->table->chain)) cut->leave(entry);
 }
 
 void KeyWrite::publish() noexcept {
@@ -316,7 +316,10 @@ void SingleWrite::commit() {
     if (store.state_.load(std::memory_order_acquire) & Store::kClosed)
       store.fail(Errc::closed, name_of(operation_), key, "the store was closed");
     const Store::Standing standing = store.standing(*bucket_.table->chain);
-    if (standing != Store::Standing::sealed) return carry_out(standing == Store::Standing::logged);
+    if (standing != Store::Standing::sealed) {
+      if (standing == Store::Standing::unlogged) store.note_clear(record);
+      return carry_out(standing == Store::Standing::logged);
+    }
     // A clear() is about to take effect: we come before it, and are seen by nobody.
     record.publishing.store(false, std::memory_order_release);
     store.wait_for_clear(*bucket_.table->chain);
@@ -336,6 +339,7 @@ void SingleWrite::carry_out(bool logged) {
   if (log) {
     log->complete(self, record);
   } else {
+    note_logged({record.appended_segment, record.appended_end});
     version = store.version_.load(std::memory_order_acquire);
   }
   stamp(version);
@@ -359,7 +363,7 @@ bool SingleWrite::commit_later_deadline(std::int64_t deadline) {
     const std::uint32_t version = store.version_.load(std::memory_order_acquire);
     if (!entry->has_deadline() || store.cut_wants(*entry)) return false;
     const std::int64_t seen = entry->deadline_word().load(std::memory_order_acquire);
-    if (seen == kNoDeadline || seen > deadline) return false;
+    if (seen == kNoDeadline || seen > deadline || is_past(seen)) return false;
     if (standing == Store::Standing::logged) {
       LoggedOperation operation;
       operation.code = OperationCode::expire;
@@ -367,6 +371,7 @@ bool SingleWrite::commit_later_deadline(std::int64_t deadline) {
       operation.deadline = LoggedOperation::Deadline::at;
       operation.deadline_ms = to_wall_milliseconds(deadline);
       LogEntry log(store, operation_, operation, version);
+      if (is_past(seen)) return false;  // the log may have taken its time
       log.complete(operation, record);
     }
     entry->deadline_word().store(deadline, std::memory_order_release);

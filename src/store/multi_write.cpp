@@ -106,7 +106,10 @@ void MultiWrite::commit() {
       store_.fail(Errc::closed, name_of(operation_), changed.front()->key, "the store was closed");
     }
     const Store::Standing standing = store_.standing(chain);
-    if (standing != Store::Standing::sealed) return carry_out(changed, standing == Store::Standing::logged);
+    if (standing != Store::Standing::sealed) {
+      if (standing == Store::Standing::unlogged) store_.note_clear(record);
+      return carry_out(changed, standing == Store::Standing::logged);
+    }
     record.publishing.store(false, std::memory_order_release);
     store_.wait_for_clear(chain);
   }
@@ -131,7 +134,11 @@ void MultiWrite::carry_out(std::span<KeyWrite* const> changed, bool logged) {
   for (KeyWrite* write : changed) {
     if (write->deadline_from_ != nullptr) write->settle();
   }
-  if (log) log->complete(changed, record);
+  if (log) {
+    log->complete(changed, record);
+  } else {
+    for (KeyWrite* write : changed) write->note_logged({record.appended_segment, record.appended_end});
+  }
   // What is logged belongs to the version that its place in the log was chosen by. No cut comes between: it waits for us.
   const std::uint32_t version = log ? commit->status.commit(planned_version) : commit->status.commit(store_.version_);
   for (KeyWrite* write : changed) {

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <unistd.h>
+
 #include "storage/file_system.hpp"
 #include "store/maintenance.hpp"
 #include "store/store.hpp"
@@ -80,7 +82,11 @@ std::shared_ptr<Store> Registry::open(std::string_view name, const Options& opti
   }
   if (!at_exit_) {
     at_exit_ = true;
-    std::atexit([] { registry().close_at_exit(); });
+    // A forked child has no business with its parent's files.
+    static const pid_t owner = ::getpid();
+    std::atexit([] {
+      if (::getpid() == owner) registry().close_at_exit();
+    });
   }
   slots_.emplace(std::string(name), Slot{nullptr, file, true});
   lock.unlock();

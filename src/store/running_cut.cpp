@@ -7,7 +7,9 @@ Store::RunningCut::RunningCut(Store& store, FunctionRef<void(std::uint32_t versi
     : store_(store), record_(thread_record()) {
   const std::lock_guard lock(store.structure_);
   const std::uint32_t version = store.version_.load(std::memory_order_relaxed);
-  auto cut = std::make_unique<Cut>(version);
+  // It stays: a clear() waits for structure_. One that comes after keeps it for us.
+  chain_ = store.table_.chain();
+  auto cut = std::make_unique<Cut>(version, chain_);
   before_raise(version);
   cut_ = cut.release();
   const EpochGuard guard(record_);
@@ -15,7 +17,6 @@ Store::RunningCut::RunningCut(Store& store, FunctionRef<void(std::uint32_t versi
   store.cut_.store(cut_, std::memory_order_release);
   store.version_.fetch_add(1, std::memory_order_seq_cst);
   std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the one in CommitStatus::commit()
-  chain_ = store.table_.chain();                        // a clear() from now on keeps it, for us
 }
 
 Store::RunningCut::~RunningCut() {

@@ -299,6 +299,12 @@ class Store : public std::enable_shared_from_this<Store> {
     if (sealed_.load(std::memory_order_acquire) == &chain) return Standing::sealed;
     return table_.chain() == &chain ? Standing::logged : Standing::unlogged;
   }
+  /// For a write that a clear() has overtaken: it is as safe as that is. In memory: nothing.
+  void note_clear(ThreadRecord& record) const noexcept {
+    if (log_ == nullptr) return;
+    record.appended_segment = cleared_segment_.load(std::memory_order_relaxed);
+    record.appended_end = cleared_end_.load(std::memory_order_relaxed);
+  }
   /// Returns when the chain is not sealed any more.
   void wait_for_clear(const Chain& chain) const noexcept;
   /// Puts an empty table in the place of the contents; `by_user`: as clear() does, unless the store was closed. To be tidied up
@@ -318,6 +324,7 @@ class Store : public std::enable_shared_from_this<Store> {
   TimerWheel wheel_;
   Log* log_ = nullptr;  ///< of durable_; null in memory, and while the store is loaded
   std::atomic<const Chain*> sealed_{nullptr};
+  std::atomic<std::uint64_t> cleared_segment_{0}, cleared_end_{0};  ///< where the last clear() is in the log
 
   const std::string name_;
   const Options options_;

@@ -315,8 +315,18 @@ class HashTable {
   /// Puts an empty table in the place of all keys, at one instant, and returns the old chain: to be destroyed once nobody can
   /// be inside. Its buckets are marked as having waiters, as those of the old ones are not known here. REQUIRES: one caller at
   /// a time, inside an epoch.
-  Chain* reset() {
-    Table* fresh = make_chain(kWaiters, chain()->number + 1);
+  Chain* reset() { return reset(make_reset()); }
+
+  /// The same in two steps, of which only the first can fail.
+  struct DestroyChain {
+    void operator()(Table* table) const noexcept {
+      destroy(table->chain, [](Word) {});
+    }
+  };
+  using Prepared = std::unique_ptr<Table, DestroyChain>;
+  Prepared make_reset() { return Prepared(make_chain(kWaiters, chain()->number + 1)); }
+  Chain* reset(Prepared prepared) noexcept {
+    Table* fresh = prepared.release();
     // seq_cst: synchronises with the readers of root_, and with who adds a waiter and then looks at root_ again
     return root_.exchange(fresh, std::memory_order_seq_cst)->chain;
   }

@@ -86,6 +86,8 @@ class Numbers {
     checkpoint(true);
     folder_->finish();
   }
+  /// As a store does whose close() failed.
+  void stay_open() { folder_->note_open(); }
   std::uint64_t log_bytes() const { return folder_->log_bytes(); }
 
  private:
@@ -209,6 +211,26 @@ TEST_P(Folder, ADamagedHeaderBehindAnOpenEndIsDamage) {
   EXPECT_EQ(Numbers(*left, Sync::never(), key()).last(), 2);
 }
 
+TEST_P(Folder, ACutWhereASegmentIsMissingIsForGood) {
+  std::mt19937_64 random(seed());
+  SimulatedDisk disk;
+  Numbers store(disk, Sync::always(), key());
+  while (disk.contents().count("/data/store/log.00000001.00000002") == 0) store.append(5000);
+  auto rest = disk.after_power_loss(random);
+  rest->erase("/data/store/log.00000001.00000001");
+  rest->erase("/data/store/log.00000001.00000002");
+  std::int64_t found = 0;
+  std::unique_ptr<SimulatedDisk> later;
+  {
+    Numbers again(*rest, Sync::always(), key());
+    found = again.last();
+    EXPECT_GT(found, 0);
+    again.append(10);
+    later = rest->after_process_death();
+  }
+  EXPECT_EQ(Numbers(*later, Sync::always(), key()).last(), found + 1);
+}
+
 TEST_P(Folder, AfterCloseThereIsNoLog) {
   SimulatedDisk disk;
   {
@@ -246,6 +268,19 @@ TEST_P(Folder, AnyCallMayFailAndNothingAcknowledgedIsLost) {
         } catch (const Error& error) {
           ASSERT_TRUE(error.code() == Errc::io || error.code() == Errc::read_only) << error.what();
           if (step % 20 != 19 && store.last() == tried) break;  // appended and not synced: it may be seen, and nothing follows
+        }
+      }
+      try {
+        store.close();
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), Errc::io) << error.what();
+        store.stay_open();
+        try {
+          tried = store.last() + 1;
+          store.append(100);
+          acknowledged = store.last();
+        } catch (const Error&) {
+          // it may be that nothing can be written any more
         }
       }
       if (disk.calls() < call) {
