@@ -231,11 +231,12 @@ class Datastore {
     return found;
   }
 
-  /// Writes the file of Options::persist: one consistent cut, replacing the old file atomically. Errc::config if none is
-  /// configured, Errc::io if writing fails, Errc::invalid_argument for what JSON can't hold; the old file stands then.
+  /// Writes the file of Options::persist, or a checkpoint into Options::directory: one consistent cut, replacing the old one
+  /// atomically. Errc::config if neither is configured, Errc::io if writing fails, Errc::invalid_argument for what JSON can't
+  /// hold; the old file stands then.
   void save();
-  /// Acts as set for each key of the file, its deadline included. Errc::corrupt with path and offset, and nothing changed, if
-  /// the file is damaged.
+  /// JSON files only: acts as set for each key of the file, its deadline included. Errc::corrupt with path and offset, and
+  /// nothing changed, if the file is damaged.
   void load();
 
   Stats stats() const;

@@ -232,7 +232,7 @@ Result run_import(const Invocation& in, bool merge) {
       throw;
     }
     if (!in.dir.empty() && import.keys() != 0) {
-      fmt::print(stderr, "cubby: the first {} keys of the text were imported\n", grouped(import.keys()));
+      tell(fmt::format("cubby: the first {} keys of the text were imported\n", grouped(import.keys())));
     }
     throw;
   }

@@ -105,7 +105,7 @@ std::string describe(const detail::SalvageReport& report) {
 }
 
 bool confirmed(const std::string& question) {
-  fmt::print(stderr, "{} [y/N] ", question);
+  tell(fmt::format("{} [y/N] ", question));
   std::fflush(stderr);
   std::string answer;
   std::getline(std::cin, answer);

@@ -67,7 +67,7 @@ constexpr const char* kFooter =
     "  0    done\n"
     "  1    the key is absent (rename, set --once: is there already), the array is empty, or the answer is false;\n"
     "       check: the folder is damaged\n"
-    "  2    the command line or a value is wrong; nothing was changed\n"
+    "  2    the command line or a value is wrong; nothing was changed (an import into a folder keeps what came before)\n"
     "  3    the store: missing, damaged, in use, not writable, another key's, a value of the wrong type, ...; nothing\n"
     "       was changed\n"
     "  4    demo: what was found is not what was done\n"
@@ -75,7 +75,7 @@ constexpr const char* kFooter =
     "  130  demo: interrupted before there was anything to verify";
 
 int complain(const std::string& text, int code) {
-  if (!text.empty()) fmt::print(stderr, "cubby: {}\n", text);
+  if (!text.empty()) tell(fmt::format("cubby: {}\n", text));
   return code;
 }
 
@@ -112,7 +112,8 @@ int run(int argc, char** argv) {
     app.parse(arguments(argc, argv));
   } catch (const CLI::Success& success) {
     app.exit(success);
-    return std::fflush(stdout) == 0 ? kExitOk : complain("standard output can't be written", kExitStore);
+    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? kExitOk
+                                                                : complain("standard output can't be written", kExitOutput);
   } catch (const CLI::ParseError& error) {
     if (app.get_subcommands().empty() && argv[1][0] != '-') {
       return complain(fmt::format("there is no command {}; cubby --help lists them", in_quotes(argv[1])), kExitUsage);
@@ -122,11 +123,11 @@ int run(int argc, char** argv) {
       at = at->get_subcommands().front();
       name += " " + at->get_name();
     }
-    fmt::print(stderr, "{}: {}\nTry: {} --help\n", name, error.what(), name);
+    tell(fmt::format("{}: {}\nTry: {} --help\n", name, error.what(), name));
     return kExitUsage;
   }
   if (!invocation.action) {
-    fmt::print(stderr, "{}", app.help());
+    tell(fmt::format("{}", app.help()));
     return kExitUsage;
   }
 

@@ -35,7 +35,7 @@ void Meter::show(std::uint64_t done, std::uint64_t all, const char* unit) {
     const std::size_t full = std::min<std::uint64_t>(width, width * done / all);
     bar = fmt::format("[{}{}]  ", std::string(full, '='), std::string(width - full, ' '));
   }
-  fmt::print(stderr, "\r{}  {}{}\033[K", label_, bar, text);
+  tell(fmt::format("\r{}  {}{}\033[K", label_, bar, text));
   std::fflush(stderr);
   drawn_ = true;
 }

@@ -151,4 +151,6 @@ void check_key(std::string_view key) {
         fmt::format("key {} is not UTF-8, which a JSON file needs: encode it, for instance in base64", in_quotes(key)));
 }
 
+void tell(const std::string& text) noexcept { std::fwrite(text.data(), 1, text.size(), stderr); }
+
 }  // namespace cubby::cli

@@ -27,6 +27,9 @@ std::string brief_bytes(unsigned long long bytes);
 /// `text` in quotes, bytes that are no printable UTF-8 escaped, to stand in a message on a terminal.
 std::string in_quotes(std::string_view text);
 
+/// Writes `text` to standard error. That it can't be written is no reason to fail: the exit code says what happened.
+void tell(const std::string& text) noexcept;
+
 /// True if `text` is UTF-8, as all that goes into a JSON file must be.
 bool is_utf8(std::string_view text);
 

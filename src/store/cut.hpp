@@ -35,8 +35,8 @@ class Cut {
   Cut& operator=(const Cut&) = delete;
 
   const std::uint32_t version;
-  /// The table chain that the saver scans. A write that entered before a clear() goes on in an older one, whose entries had been
-  /// cleared when the cut began.
+  /// The table chain that the saver scans. A write that entered before a clear() goes on in an older one, whose entries had
+  /// been cleared when the cut began.
   const void* const chain;
 
   /// Whether an entry of stamp `old` has to be left by a write of stamp `fresh` to the same chain.

@@ -114,7 +114,8 @@ void Store::put_loaded(std::span<const LoadedKey> keys) {
 void Store::load() {
   ThreadRecord& record = thread_record();
   check_writable(Operation::load, {}, record);
-  if (options_.persist.empty()) fail(Errc::config, "load", {}, "the store has no file: give Options::persist when opening it");
+  if (options_.persist.empty())
+    fail(Errc::config, "load", {}, "load is for JSON files: give Options::persist when opening the store");
   counters(record).count(Operation::load);
   const std::lock_guard lock(saving_);
   check_writable(Operation::load, {}, record);

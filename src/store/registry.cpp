@@ -36,9 +36,14 @@ void Registry::check(std::string_view name, const Options& options) {
   if (!options.persist.empty() && !options.directory.empty()) {
     throw Error(Errc::config, in_store("open", name, "Options::persist and Options::directory exclude each other"));
   }
-  if (options.encryption_key && options.directory.empty()) {
-    throw Error(Errc::config, in_store("open", name, "Options::encryption_key needs Options::directory"));
-  }
+  if (!options.directory.empty()) return;
+  const auto refuse_alone = [name](const char* option) {
+    throw Error(Errc::config, in_store("open", name, std::string("Options::") + option + " needs Options::directory"));
+  };
+  const Options usual;
+  if (options.encryption_key) refuse_alone("encryption_key");
+  if (options.sync != usual.sync) refuse_alone("sync");
+  if (options.checkpoint_after != usual.checkpoint_after) refuse_alone("checkpoint_after");
 }
 
 std::shared_ptr<Store> Registry::open_sys(const Options& options) {

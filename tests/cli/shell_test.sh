@@ -183,5 +183,15 @@ expect 0 1 get k --file real/store.json
 "$cubby" dump >/dev/full 2>stderr
 [[ $? == 5 ]] || fail "a full disk on standard output"
 grep -q "standard output can't be written" stderr || fail "$(cat stderr)"
+"$cubby" --help >/dev/full 2>stderr
+[[ $? == 5 ]] || fail "a full disk on the help"
+
+# Messages that can't be written change nothing about the exit code.
+"$cubby" get none 2>/dev/full
+[[ $? == 1 ]] || fail "a full disk on standard error"
+"$cubby" get none 2>&-
+[[ $? == 1 ]] || fail "no standard error"
+"$cubby" incr full >/dev/full 2>&1
+[[ $? == 5 ]] || fail "a full disk on both"
 
 finish

@@ -3,6 +3,8 @@
 // Durable stores among many threads: appending, checkpoints, syncs, clears and waiting consumers at once. What is in the folder
 // afterwards must be what the store holds. Crashes at any moment are in tests/crash.
 
+#include <set>
+
 #include "support.hpp"
 
 namespace cubby_test {
@@ -24,8 +26,19 @@ class DurableStores : public StoreTest {
   /// Opens a copy of the folder, as it is now, and compares. REQUIRES: nobody writes.
   void expect_recovered(const Datastore& store, bool encrypted) {
     const fs::path copy = folder() / "copy";
-    fs::remove_all(copy);
-    fs::copy(folder() / "durable", copy, fs::copy_options::recursive);
+    // A checkpoint that is being made in the background must not change the files meanwhile.
+    const auto names = [this] {
+      std::set<std::string> all;
+      for (const auto& each : fs::directory_iterator(folder() / "durable")) all.insert(each.path().filename().string());
+      return all;
+    };
+    ASSERT_TRUE(poll_until([&] {
+      std::error_code error;
+      fs::remove_all(copy);
+      const auto before = names();
+      fs::copy(folder() / "durable", copy, fs::copy_options::recursive, error);
+      return !error && names() == before;
+    }));
     cubby::Options options;
     options.directory = copy;
     if (encrypted) options.encryption_key.emplace();

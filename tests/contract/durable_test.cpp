@@ -36,10 +36,17 @@ class Durable : public PersistenceTest {
   }
   Datastore open_durable(const std::string& name = "durable") { return cubby::open(name, options()); }
 
-  /// What a process that dies now leaves.
+  /// What a process that dies now leaves. A checkpoint that is being made in the background must not change the files
+  /// meanwhile.
   void crash() {
-    fs::remove_all(left_behind());
-    fs::copy(folder(), left_behind(), fs::copy_options::recursive);
+    ASSERT_TRUE(eventually([this] {
+      std::error_code error;
+      fs::remove_all(left_behind());
+      const std::string manifest = read_text(folder() / "MANIFEST");
+      const auto before = files();
+      fs::copy(folder(), left_behind(), fs::copy_options::recursive, error);
+      return !error && files() == before && read_text(folder() / "MANIFEST") == manifest;
+    }));
   }
   Datastore open_left_behind() {
     Options options;

@@ -86,7 +86,7 @@ std::optional<Contents> load(SimulatedDisk& disk, bool read_only, bool begin) {
     const auto take = [&](const LoggedOperation& operation) {
       const std::lock_guard lock(mutex);
       std::string& text = contents[std::string(operation.key)];
-      text += std::to_string(static_cast<int>(operation.code)) + operation.other_key.data();
+      text += std::to_string(static_cast<int>(operation.code));
       if (operation.value != nullptr) text += std::to_string(std::hash<Value>()(*operation.value));
     };
     folder.load(take, [&](const LoggedOperation& operation) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/demo/progress.hpp"
 
+#include "cli/text.hpp"
+
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -13,7 +15,7 @@ namespace cubby::cli {
 
 Progress::Progress(std::string label, double seconds)
     : label_(std::move(label)), seconds_(seconds), terminal_(isatty(STDERR_FILENO) != 0) {
-  if (!terminal_) fmt::print(stderr, "{}: {} s\n", label_, seconds_);
+  if (!terminal_) tell(fmt::format("{}: {} s\n", label_, seconds_));
 }
 
 Progress::~Progress() {
@@ -32,7 +34,7 @@ void Progress::show(double elapsed, std::uint64_t operations) {
   if (terminal_) {
     draw_bar(elapsed);
   } else if (elapsed >= next_line_) {
-    fmt::print(stderr, "{}: {:.0f} of {} s, {:.2f} million operations a second\n", label_, elapsed, seconds_, rate());
+    tell(fmt::format("{}: {:.0f} of {} s, {:.2f} million operations a second\n", label_, elapsed, seconds_, rate()));
     next_line_ = std::floor(elapsed) + 1;
   }
 }
@@ -49,7 +51,7 @@ void Progress::draw_bar(double elapsed) const {
     const auto full = static_cast<std::size_t>(part * static_cast<double>(width));
     bar = fmt::format("[{}{}]  ", std::string(full, '='), std::string(width - full, ' '));
   }
-  fmt::print(stderr, "\r{:<8}  {}{}\033[K", label_, bar, text);
+  tell(fmt::format("\r{:<8}  {}{}\033[K", label_, bar, text));
   std::fflush(stderr);
 }
 
