@@ -68,7 +68,6 @@ class DurableFolder {
   void finish() noexcept;
   /// Nothing was logged since the checkpoint.
   bool log_is_empty() const { return old_log_bytes_ == 0 && log_->bytes() == 0; }
-  const Manifest& manifest() const noexcept { return manifest_; }
 
  private:
   void remove_needless();

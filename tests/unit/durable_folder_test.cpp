@@ -45,9 +45,8 @@ class Numbers {
   /// Appends the next number, with a text of this length beside it; acknowledged when it returns.
   void append(std::size_t text) {
     const Value number(last_ + 1);
-    const Value padding(std::string(text, 'x'));
-    LoggedOperation first, second;
-    first.code = second.code = OperationCode::set;
+    LoggedOperation first;
+    first.code = OperationCode::set;
     first.key = "number";
     first.value = &number;
     OperationWriter measure;
