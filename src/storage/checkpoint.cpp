@@ -25,7 +25,7 @@ constexpr std::size_t kMostThreads = 8;
 
 CheckpointWriter::CheckpointWriter(FileSystem& files, const fs::path& folder, const StoreId& store, std::uint32_t generation,
                                    const std::optional<EncryptionKey>& key)
-    : files_(files), codec_(0, std::nullopt), path_(folder / checkpoint_name(generation)) {
+    : files_(files), codec_(0, std::nullopt, kFormatVersion), path_(folder / checkpoint_name(generation)) {
   header_.kind = FileHeader::Kind::checkpoint;
   header_.encrypted = key.has_value();
   header_.store = store;
@@ -121,7 +121,7 @@ class FrameSource {
               const std::function<void(std::uint64_t)>& progress)
       : path_(folder / checkpoint_name(manifest.checkpoint)),
         progress_(progress),
-        codec_(0, std::nullopt),
+        codec_(0, std::nullopt, kFormatVersion),
         file_(files.open(path_)) {
     if (!file_) fail_corrupt(path_, 0, "the file is missing, and the manifest names it");
     size_ = file_->size();

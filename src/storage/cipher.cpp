@@ -124,6 +124,17 @@ void Cipher::encrypt(std::uint64_t offset, std::span<const std::byte> extra, std
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, static_cast<int>(tag.size()), tag.data()) == 1);
 }
 
+std::uint64_t Cipher::code(std::string_view purpose, std::uint64_t first, std::uint64_t second) const noexcept {
+  std::array<std::byte, 24> message{};  // purposes have 8 characters at most
+  std::memcpy(message.data(), purpose.data(), std::min<std::size_t>(purpose.size(), 8));
+  std::memcpy(message.data() + 8, &first, sizeof first);
+  std::memcpy(message.data() + 16, &second, sizeof second);
+  const auto whole = authenticate(key_, message);
+  std::uint64_t word = 0;
+  std::memcpy(&word, whole.data(), sizeof word);
+  return word != 0 ? word : 1;
+}
+
 bool Cipher::decrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
                      std::span<const std::byte, kTagBytes> tag) const noexcept {
   EVP_CIPHER_CTX* context = contexts().decrypting.ready(number_, key_, offset, false);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace cubby::detail {
 
@@ -37,6 +38,9 @@ class Cipher {
   /// The reverse; false, with `bytes` spoilt, if they aren't what was encrypted.
   [[nodiscard]] bool decrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
                              std::span<const std::byte, kTagBytes> tag) const noexcept;
+
+  /// A word that only who has the key can make: for what has no bytes to encrypt. Never 0.
+  std::uint64_t code(std::string_view purpose, std::uint64_t first, std::uint64_t second) const noexcept;
 
  private:
   std::array<std::byte, 32> key_;

@@ -18,6 +18,7 @@ namespace {
 
 constexpr char kManifestMagic[8] = {'C', 'U', 'B', 'B', 'Y', 'M', 'A', 'N'};
 constexpr char kSegmentMagic[8] = {'C', 'U', 'B', 'B', 'Y', 'L', 'O', 'G'};
+constexpr char kWindowMagic[8] = {'C', 'U', 'B', 'B', 'Y', 'W', 'I', 'N'};
 constexpr char kCheckpointMagic[8] = {'C', 'U', 'B', 'B', 'Y', 'C', 'K', 'P'};
 constexpr std::size_t kManifestBytes = 128;
 constexpr std::uint32_t kEncrypted = 1, kClosed = 2;
@@ -107,8 +108,12 @@ std::string segment_name(std::uint32_t generation, std::uint32_t number) {
   return "log." + hex(generation) + "." + hex(number);
 }
 
+std::string window_name(std::uint32_t generation, std::uint32_t number) {
+  return "window." + hex(generation) + "." + hex(number);
+}
+
 std::optional<FileName> parse_name(std::string_view name) {
-  constexpr std::string_view kCheckpoint = "checkpoint.", kLog = "log.";
+  constexpr std::string_view kCheckpoint = "checkpoint.", kLog = "log.", kWindow = "window.";
   if (name.ends_with(".tmp")) {
     const bool ours = name.starts_with(kCheckpoint) || name.starts_with(kManifestName);
     return ours ? std::optional(FileName{FileName::Kind::temporary}) : std::nullopt;
@@ -116,12 +121,17 @@ std::optional<FileName> parse_name(std::string_view name) {
   if (name.starts_with(kCheckpoint)) {
     if (const auto generation = from_hex(name.substr(kCheckpoint.size())))
       return FileName{FileName::Kind::checkpoint, *generation, 0};
-  } else if (name.starts_with(kLog) && name.size() == kLog.size() + 17 && name[kLog.size() + 8] == '.') {
-    const auto generation = from_hex(name.substr(kLog.size(), 8));
-    const auto number = from_hex(name.substr(kLog.size() + 9));
-    if (generation && number) return FileName{FileName::Kind::segment, *generation, *number};
+    return std::nullopt;
   }
-  return std::nullopt;
+  const auto numbered = [&](std::string_view prefix, FileName::Kind kind) -> std::optional<FileName> {
+    if (!name.starts_with(prefix) || name.size() != prefix.size() + 17 || name[prefix.size() + 8] != '.') return std::nullopt;
+    const auto generation = from_hex(name.substr(prefix.size(), 8));
+    const auto number = from_hex(name.substr(prefix.size() + 9));
+    if (!generation || !number) return std::nullopt;
+    return FileName{kind, *generation, *number};
+  };
+  if (const auto segment = numbered(kLog, FileName::Kind::segment)) return segment;
+  return numbered(kWindow, FileName::Kind::window);
 }
 
 void write_manifest(FileSystem& files, const fs::path& folder, const Manifest& manifest,
@@ -173,8 +183,9 @@ std::optional<Manifest> read_manifest_unverified(FileSystem& files, const fs::pa
 
 void FileHeader::write(std::span<std::byte, kBytes> to) const noexcept {
   std::memset(to.data(), 0, to.size());
-  std::memcpy(to.data(), kind == Kind::segment ? kSegmentMagic : kCheckpointMagic, sizeof kSegmentMagic);
-  put(to, 8, kFormatVersion);
+  const char* magic = kind == Kind::segment ? kSegmentMagic : kind == Kind::window ? kWindowMagic : kCheckpointMagic;
+  std::memcpy(to.data(), magic, sizeof kSegmentMagic);
+  put(to, 8, version);
   put(to, 12, encrypted ? kEncrypted : std::uint32_t{0});
   put(to, 16, store);
   put(to, 32, generation);
@@ -193,11 +204,13 @@ std::optional<FileHeader> FileHeader::read(std::span<const std::byte> from) noex
     header.kind = Kind::segment;
   } else if (std::memcmp(from.data(), kCheckpointMagic, sizeof kCheckpointMagic) == 0) {
     header.kind = Kind::checkpoint;
+  } else if (std::memcmp(from.data(), kWindowMagic, sizeof kWindowMagic) == 0) {
+    header.kind = Kind::window;
   } else {
     return std::nullopt;
   }
-  const auto version = get<std::uint32_t>(from, 8);
-  if (version == 0 || version > kFormatVersion) return std::nullopt;
+  header.version = get<std::uint32_t>(from, 8);
+  if (header.version == 0 || header.version > kFormatVersion) return std::nullopt;
   header.encrypted = (get<std::uint32_t>(from, 12) & kEncrypted) != 0;
   header.store = get<StoreId>(from, 16);
   header.generation = get<std::uint32_t>(from, 32);
@@ -210,15 +223,21 @@ std::optional<FileHeader> FileHeader::read(std::span<const std::byte> from) noex
 }
 
 FrameCodec FileHeader::codec(const std::optional<EncryptionKey>& key) const {
-  if (!encrypted) return {salt, std::nullopt};
+  if (!encrypted) return {salt, std::nullopt, version};
   std::array<std::byte, kBytes> bytes{};
   write(bytes);
-  return {salt, Cipher(*key, bytes)};
+  return {salt, Cipher(*key, bytes), version};
 }
 
-std::uint64_t synced_check(std::uint64_t synced, std::uint64_t salt) noexcept {
-  const std::uint64_t words[2] = {synced, salt};
-  return XXH3_64bits(words, sizeof words);
+bool FileHeader::is_untouched(const std::optional<FileSystem::Status>& status, std::string_view now) const noexcept {
+  const std::string_view then = std::string_view(boot.data(), boot.size()).substr(0, now.size());
+  // Where the machine's runs can't be told apart, it may have died since.
+  return status && status->inode == inode && !now.empty() && then == now;
+}
+
+std::uint64_t in_window_mark(std::uint64_t salt) noexcept {
+  const std::uint64_t words[2] = {salt, kInWindowOffset};
+  return XXH3_64bits(words, sizeof words) | 1;
 }
 
 std::uint64_t random_word() {

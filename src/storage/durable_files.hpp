@@ -7,6 +7,7 @@
 ///   MANIFEST              which checkpoint counts, and where the log begins; replaced atomically
 ///   checkpoint.G          everything in the log's generations up to G (eight hex digits)
 ///   log.G.N               segment N of generation G
+///   window.G.N            memory that segments are written through (log_window.hpp), of the log that began with generation G
 ///   LOCK                  held by the process that writes
 ///
 /// A generation is the log between two checkpoints. Segments are read in the order of generations and numbers.
@@ -32,14 +33,15 @@ using StoreId = std::array<std::byte, 16>;
 
 inline constexpr std::string_view kManifestName = "MANIFEST";
 inline constexpr std::string_view kLockName = "LOCK";
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
 
 std::string checkpoint_name(std::uint32_t generation);
 std::string segment_name(std::uint32_t generation, std::uint32_t number);
+std::string window_name(std::uint32_t generation, std::uint32_t number);
 
 /// What a name in the folder is, if it is one of ours.
 struct FileName {
-  enum class Kind : std::uint8_t { checkpoint, segment, temporary } kind;
+  enum class Kind : std::uint8_t { checkpoint, segment, window, temporary } kind;
   std::uint32_t generation = 0;
   std::uint32_t number = 0;
 };
@@ -65,15 +67,16 @@ std::optional<Manifest> read_manifest(FileSystem& files, const std::filesystem::
 /// The same without looking at the key: for commands that tell what a folder is.
 std::optional<Manifest> read_manifest_unverified(FileSystem& files, const std::filesystem::path& folder);
 
-/// How a segment or checkpoint begins.
+/// How a segment, a window or a checkpoint begins.
 struct FileHeader {
-  enum class Kind : std::uint8_t { segment = 1, checkpoint = 2 } kind = Kind::segment;
+  enum class Kind : std::uint8_t { segment = 1, checkpoint = 2, window = 3 } kind = Kind::segment;
+  std::uint32_t version = kFormatVersion;
   bool encrypted = false;
   StoreId store{};
   std::uint32_t generation = 0;
   std::uint32_t number = 0;  ///< segments
   std::uint64_t salt = 0;    ///< random
-  std::uint64_t size = 0;    ///< of a segment's file
+  std::uint64_t size = 0;    ///< of a segment's file, or of the largest segment that a window takes
   /// Which file this was when it was written: a copy has another inode, and another run of the machine another boot id.
   std::uint64_t inode = 0;
   std::array<char, 36> boot{};
@@ -83,17 +86,22 @@ struct FileHeader {
   void write(std::span<std::byte, kBytes> to) const noexcept;
   /// Empty if the bytes are no such header.
   static std::optional<FileHeader> read(std::span<const std::byte> from) noexcept;
+  /// Whether the file lies where it was made, and the machine has run ever since: it is then as its last process left it.
+  bool is_untouched(const std::optional<FileSystem::Status>& status, std::string_view boot) const noexcept;
   /// For the frames of the file.
   FrameCodec codec(const std::optional<EncryptionKey>& key) const;
 };
 
-/// Frames of a segment begin here. Between this and the header is the word up to which the segment was synced, and its check.
+/// Frames of a segment begin here. Between this and the header are the word up to which the segment was synced, its check, and
+/// a word that says whether what counts stands in a window.
 inline constexpr std::size_t kSegmentStart = 192;
 inline constexpr std::size_t kSyncedOffset = 128;
+inline constexpr std::size_t kInWindowOffset = 144;
 /// Frames of a checkpoint.
 inline constexpr std::size_t kCheckpointStart = FileHeader::kBytes;
 
-std::uint64_t synced_check(std::uint64_t synced, std::uint64_t salt) noexcept;
+/// What stands at kInWindowOffset of a segment with this salt while it is written through a window; 0 otherwise.
+std::uint64_t in_window_mark(std::uint64_t salt) noexcept;
 
 /// A new salt.
 std::uint64_t random_word();

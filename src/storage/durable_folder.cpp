@@ -12,9 +12,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A checkpoint comes after about four segments; each is set aside on the disk as a whole.
+// A checkpoint comes after some segments; each is set aside on the disk as a whole. The windows that they are written through
+// have the same size: their memory is touched again and again, so the less the better.
 std::size_t segment_bytes_for(std::size_t checkpoint_after) {
-  constexpr std::size_t kLeast = 64 << 10, kMost = 16 << 20;
+  constexpr std::size_t kLeast = 64 << 10, kMost = 4 << 20;
   return std::clamp(checkpoint_after / 4 / 4096 * 4096, kLeast, kMost);
 }
 
@@ -89,8 +90,9 @@ void DurableFolder::begin(std::uint32_t first_version) {
   std::uint32_t last = manifest_.checkpoint;
   for (const std::string& name : files.list(folder)) {
     const auto parsed = parse_name(name);
-    if (!parsed) continue;
+    if (!parsed || (parsed->kind == FileName::Kind::window && !manifest_.closed)) continue;  // needed until the log is settled
     const bool needless =
+        parsed->kind == FileName::Kind::window ||
         parsed->kind == FileName::Kind::temporary ||
         (parsed->kind == FileName::Kind::checkpoint && parsed->generation != manifest_.checkpoint) ||
         (parsed->kind == FileName::Kind::segment && (manifest_.closed || parsed->generation <= manifest_.checkpoint));
@@ -119,6 +121,11 @@ void DurableFolder::begin(std::uint32_t first_version) {
   log_ = std::make_unique<Log>(std::move(log), last + 1, first_version);
   if (!manifest_.closed) {
     settle_log(files, folder, found_, settings_.key);
+    // The segments' own files have everything now.
+    for (const std::string& name : files.list(folder)) {
+      const auto parsed = parse_name(name);
+      if (parsed && parsed->kind == FileName::Kind::window && parsed->generation != last + 1) files.remove(folder / name);
+    }
   } else {
     Manifest open = manifest_;
     open.closed = false;
@@ -180,7 +187,7 @@ void DurableFolder::remove_needless() {
   try {
     for (const std::string& name : settings_.files->list(settings_.folder)) {
       const auto parsed = parse_name(name);
-      if (!parsed || parsed->kind == FileName::Kind::temporary) continue;
+      if (!parsed || parsed->kind == FileName::Kind::temporary || parsed->kind == FileName::Kind::window) continue;
       const bool is_checkpoint = parsed->kind == FileName::Kind::checkpoint;
       if (is_checkpoint ? parsed->generation != manifest_.checkpoint : parsed->generation <= manifest_.checkpoint) {
         settings_.files->remove(settings_.folder / name);

@@ -109,6 +109,29 @@ class RealReadFile final : public FileSystem::ReadFile {
   fs::path path_;
 };
 
+class RealReservedFile final : public FileSystem::ReservedFile {
+ public:
+  RealReservedFile(Descriptor descriptor, fs::path path) noexcept : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
+
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t written = uninterrupted(
+          [&] { return ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+      if (written < 0) throw_io_error("writing", path_, errno);
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+      offset += static_cast<std::uint64_t>(written);
+    }
+  }
+
+  void sync() override {
+    if (uninterrupted([&] { return ::fdatasync(descriptor_.get()); }) < 0) throw_io_error("syncing", path_, errno);
+  }
+
+ private:
+  Descriptor descriptor_;
+  fs::path path_;
+};
+
 class RealMappedFile final : public FileSystem::MappedFile {
  public:
   RealMappedFile(Descriptor descriptor, fs::path path, std::size_t size)
@@ -234,18 +257,15 @@ class RealFileSystem final : public FileSystem {
   }
 
   std::unique_ptr<MappedFile> create_mapped(const fs::path& path, std::size_t size) override {
-    Descriptor file(
-        uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666); }));
-    if (file.get() < 0) throw_io_error("creating", path, errno);
-    try {
-      int error = EINTR;
-      while (error == EINTR) error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size));
-      if (error != 0) throw_io_error("reserving " + std::to_string(size) + " bytes for", path, error);
+    return with_space<MappedFile>(path, size, [&](Descriptor file) {
       return std::make_unique<RealMappedFile>(std::move(file), path, size);
-    } catch (...) {
-      ::unlink(path.c_str());
-      throw;
-    }
+    });
+  }
+
+  std::unique_ptr<ReservedFile> create_reserved(const fs::path& path, std::size_t size) override {
+    return with_space<ReservedFile>(path, size, [&](Descriptor file) {
+      return std::make_unique<RealReservedFile>(std::move(file), path);
+    });
   }
 
   std::unique_ptr<MappedFile> map(const fs::path& path) override {
@@ -310,6 +330,23 @@ class RealFileSystem final : public FileSystem {
   }
 
  private:
+  /// A new file whose space is set aside. Whatever goes wrong, nothing is left of it.
+  template <class File, class Make>
+  static std::unique_ptr<File> with_space(const fs::path& path, std::size_t size, Make make) {
+    Descriptor file(
+        uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666); }));
+    if (file.get() < 0) throw_io_error("creating", path, errno);
+    try {
+      int error = EINTR;
+      while (error == EINTR) error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(size));
+      if (error != 0) throw_io_error("reserving " + std::to_string(size) + " bytes for", path, error);
+      return make(std::move(file));
+    } catch (...) {
+      ::unlink(path.c_str());
+      throw;
+    }
+  }
+
   static std::size_t regular_size(int file, const fs::path& path) {
     struct stat found {};
     if (::fstat(file, &found) < 0) throw_io_error("looking at", path, errno);

@@ -7,7 +7,7 @@
 /// Promises: every failure is cubby::Error(Errc::io) that names the path, what was being done and the system's reason. Calls
 /// that a signal interrupts are repeated. Descriptors are closed on exec.
 ///
-/// Thread safety: a FileSystem and a ReadFile may be used from any threads; a NewFile belongs to one at a time. The bytes of a
+/// Thread safety: a FileSystem, a ReadFile and a ReservedFile may be used from any threads; a NewFile belongs to one at a time. The bytes of a
 /// MappedFile are memory like any other; its sync() may run while others write them.
 
 #include <cstddef>
@@ -64,6 +64,20 @@ class FileSystem {
     virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) = 0;
   };
 
+  /// A file whose space is set aside, written in place.
+  class ReservedFile {
+   public:
+    ReservedFile() = default;
+    ReservedFile(const ReservedFile&) = delete;
+    ReservedFile& operator=(const ReservedFile&) = delete;
+    virtual ~ReservedFile() = default;
+
+    /// Writes all the bytes, which lie within the file. They survive the process from here on.
+    virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+    /// Returns once everything written is on the disk.
+    virtual void sync() = 0;
+  };
+
   /// A file as memory: what is stored there survives the death of the process, and once synced, that of the machine.
   class MappedFile {
    public:
@@ -113,6 +127,8 @@ class FileSystem {
   /// Makes a file of `size` zeros that wasn't there, and has the disk set the space aside: storing to it later can't fail for
   /// want of room. Whatever goes wrong, nothing is left of it.
   virtual std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t size) = 0;
+  /// The same, to be written by calls.
+  virtual std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t size) = 0;
   /// A file that is there, to be read and written in place.
   virtual std::unique_ptr<MappedFile> map(const std::filesystem::path& path) = 0;
 

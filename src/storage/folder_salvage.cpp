@@ -167,16 +167,37 @@ struct Frame {
   std::span<std::byte> body;     ///< decrypted
 };
 
+/// A segment as it counts, read as a file.
+class ImageFile final : public FileSystem::ReadFile {
+ public:
+  explicit ImageFile(SegmentImages::Image image) : image_(std::move(image)) {}
+  std::uint64_t size() override { return image_.file.bytes().size(); }
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> to) override {
+    const auto bytes = image_.file.bytes();
+    if (offset >= bytes.size()) return 0;
+    const std::size_t length = std::min<std::size_t>(to.size(), bytes.size() - offset);
+    std::memcpy(to.data(), bytes.data() + offset, length);
+    return length;
+  }
+
+ private:
+  SegmentImages::Image image_;
+};
+
 /// A file of frames, some of which are damaged.
 class FrameFile {
  public:
-  FrameFile(FileSystem& files, const fs::path& path, std::uint64_t start) : file_(files.open(path)), start_(start) {
+  FrameFile(FileSystem& files, const fs::path& path, std::uint64_t start) : FrameFile(files.open(path), start) {}
+  FrameFile(std::unique_ptr<FileSystem::ReadFile> file, std::uint64_t start) : file_(std::move(file)), start_(start) {
     if (!file_) return;
     size_ = file_->size();
     std::array<std::byte, FileHeader::kBytes> bytes{};
     if (file_->read_at(0, bytes) != bytes.size()) return;
     header_ = FileHeader::read(bytes);
     std::memcpy(&salt_, bytes.data() + 40, sizeof salt_);
+    std::memcpy(&version_, bytes.data() + 8, sizeof version_);
+    if (header_) version_ = header_->version;
+    if (version_ != 1) version_ = kFormatVersion;
   }
 
   bool exists() const noexcept { return file_ != nullptr; }
@@ -185,7 +206,7 @@ class FrameFile {
 
   /// Without its header a file's salt may still stand where it should; a key that depends on the header doesn't.
   void use(bool encrypted, const std::optional<EncryptionKey>& key) {
-    plain_.emplace(header_ ? header_->salt : salt_, std::nullopt);
+    plain_.emplace(header_ ? header_->salt : salt_, std::nullopt, version_);
     if (encrypted && header_ && key) codec_ = header_->codec(key);
     if (!encrypted) codec_ = *plain_;
   }
@@ -233,6 +254,7 @@ class FrameFile {
   std::uint64_t start_;
   std::uint64_t size_ = 0;
   std::uint64_t salt_ = 0;
+  std::uint32_t version_ = kFormatVersion;
   std::optional<FileHeader> header_;
   std::optional<FrameCodec> plain_;
   std::optional<FrameCodec> codec_;
@@ -376,7 +398,7 @@ void FolderSalvage::read_log_up_to_damage() {
   for (const std::string& name : files_.list(folder_)) {
     const auto parsed = parse_name(name);
     if (!parsed || parsed->kind != FileName::Kind::segment || parsed->generation <= manifest_.checkpoint) continue;
-    if (auto start = mended_start(files_, folder_ / name, manifest_)) mended.mend(folder_ / name, std::move(*start));
+    if (auto start = mended_start(files_, folder_ / name, manifest_, key_)) mended.mend(folder_ / name, std::move(*start));
   }
   LogReading reading;
   reading.files = &mended;
@@ -410,6 +432,7 @@ void FolderSalvage::read_log_up_to_damage() {
 }
 
 std::uint64_t FolderSalvage::count_records_behind(const fs::path& file, std::uint64_t offset) {
+  const SegmentImages images({&files_, folder_, manifest_.store, false});
   std::uint64_t records = 0;
   std::vector<std::string> names = files_.list(folder_);
   std::sort(names.begin(), names.end());
@@ -419,7 +442,13 @@ std::uint64_t FolderSalvage::count_records_behind(const fs::path& file, std::uin
         name < file.filename().string()) {
       continue;
     }
-    FrameFile segment(files_, folder_ / name, kSegmentStart);
+    std::unique_ptr<FileSystem::ReadFile> bytes = files_.open(folder_ / name);
+    try {
+      bytes = std::make_unique<ImageFile>(images.read(folder_ / name));
+    } catch (const Error&) {
+      // what its own file has
+    }
+    FrameFile segment(std::move(bytes), kSegmentStart);
     if (!segment.exists()) continue;
     segment.use(manifest_.encrypted, key_);
     std::uint64_t at = name == file.filename().string() ? std::max<std::uint64_t>(offset, kSegmentStart) : kSegmentStart;

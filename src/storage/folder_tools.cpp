@@ -42,6 +42,8 @@ bool counts(const FileName& name, const Manifest& manifest) {
       return name.generation == manifest.checkpoint;
     case FileName::Kind::segment:
       return !manifest.closed && name.generation > manifest.checkpoint;
+    case FileName::Kind::window:
+      return !manifest.closed;
     case FileName::Kind::temporary:
       break;
   }
@@ -93,11 +95,13 @@ FolderFigures look_at_folder(FileSystem& files, const fs::path& folder) {
   figures.manifest = *manifest;
   const std::string text = files.read(folder / kManifestName).value_or(std::string());
   if (text.size() >= 12) std::memcpy(&figures.version, text.data() + 8, sizeof figures.version);
+  const SegmentImages images({&files, folder, manifest->store, true});
   for (const auto& [name, parsed] : names_in(files, folder)) {
     if (!parsed || !counts(*parsed, *manifest)) {
       figures.leftovers.push_back(name);
       continue;
     }
+    if (parsed->kind == FileName::Kind::window) continue;
     if (parsed->kind == FileName::Kind::checkpoint) {
       std::error_code error;
       const auto written = fs::last_write_time(folder / name, error);
@@ -117,11 +121,17 @@ FolderFigures look_at_folder(FileSystem& files, const fs::path& folder) {
     if (file->read_at(0, bytes) != bytes.size()) continue;
     const auto header = FileHeader::read(bytes);
     if (!header) continue;
-    const FrameCodec codec(header->salt, std::nullopt);  // heads are not encrypted
-    std::uint64_t offset = kSegmentStart;
-    for (;;) {
+    const FrameCodec codec(header->salt, std::nullopt, header->version);  // heads are not encrypted
+    const auto head_at = [&](std::uint64_t offset) {
       std::uint64_t word = 0;
-      if (file->read_at(offset, std::as_writable_bytes(std::span(&word, 1))) != sizeof word || word == 0) break;
+      return file->read_at(offset, std::as_writable_bytes(std::span(&word, 1))) == sizeof word ? word : 0;
+    };
+    std::optional<SegmentImages::Image> image;
+    if (head_at(kInWindowOffset) == in_window_mark(header->salt)) image = images.read(folder / name);
+    std::uint64_t offset = kSegmentStart;
+    while (offset + FrameCodec::kHeadBytes <= size) {
+      const std::uint64_t word = image ? word_at(image->file.bytes(), offset) : head_at(offset);
+      if (word == 0) break;
       const auto head = codec.read_head(word, offset);
       if (!head || head->size > size - offset) break;
       offset += head->size;
@@ -233,6 +243,10 @@ class Checker {
     }
     check_.record_bytes = log.bytes;
     if (in_use) return;
+    if (log.untouched) {
+      const SegmentImages images({&files_, folder_, check_.manifest->store, false});
+      for (const fs::path& window : images.windows()) note_damage([&] { images.check_unused(window); });
+    }
     if (log.cut) check_.cut = why_cut(log);
     for (const fs::path& path : log.dropped) check_dropped(path, log.cut);
   }
@@ -240,13 +254,14 @@ class Checker {
   std::string why_cut(const FoundLog& log) {
     if (log.segments.empty()) return "before it began: its first file was never written";
     const FoundSegment& last = log.segments.back();
-    const auto bytes = whole_file(files_, last.path);
+    auto bytes = whole_file(files_, last.path);
+    if (last.from_window) bytes.assign(last.from_window->bytes().begin(), last.from_window->bytes().end());
     const std::string place = last.path.filename().string() + ", byte " + std::to_string(last.end) + ": ";
     if (last.ended) return place + "the file that follows is not there, or was never written";
     if (last.end + FrameCodec::kHeadBytes > bytes.size() || word_at(bytes, last.end) == 0) {
       return place + "nothing is written behind it";
     }
-    const FrameCodec codec(last.header.salt, std::nullopt);
+    const FrameCodec codec(last.header.salt, std::nullopt, last.header.version);
     const auto head = codec.read_head(word_at(bytes, last.end), last.end);
     if (!head || head->size > bytes.size() - last.end) return place + "no record begins as these bytes do";
     if (word_at(bytes, last.end + head->size - FrameCodec::kMarkBytes) == 0) {
@@ -273,11 +288,14 @@ class Checker {
           fail_corrupt(path, 0, "it is another store's, or another file under this name");
         }
         if (bytes.size() < kSegmentStart ||
-            word_at(bytes, kSyncedOffset + 8) != synced_check(word_at(bytes, kSyncedOffset), header->salt)) {
+            word_at(bytes, kSyncedOffset + 8) != header->codec(key_).note_check(word_at(bytes, kSyncedOffset))) {
           fail_corrupt(path, kSyncedOffset, "the note of what was synced is wrong");
         }
       }
-      const std::size_t zeros = std::min<std::size_t>(bytes.size(), kSyncedOffset + 16);
+      // One that was prepared for the next generation may have been given a window.
+      const bool in_window = header && bytes.size() >= kSegmentStart &&
+                             word_at(bytes, kInWindowOffset) == in_window_mark(header->salt);
+      const std::size_t zeros = std::min<std::size_t>(bytes.size(), in_window ? kInWindowOffset + 8 : kSyncedOffset + 16);
       const auto place = std::find_if(bytes.begin() + static_cast<std::ptrdiff_t>(zeros), bytes.end(),
                                       [](std::byte byte) { return byte != std::byte{0}; });
       if (place != bytes.end()) {

@@ -37,18 +37,29 @@ std::optional<FrameHead> FrameCodec::read_head(std::uint64_t word, std::uint64_t
   const FrameHead found{static_cast<FrameKind>(low & kKindMask), low & ~kKindMask};
   if (found.kind < FrameKind::data || found.kind > FrameKind::last || word != head(found, offset)) return std::nullopt;
   const bool has_body = found.kind == FrameKind::data || found.kind == FrameKind::last;
-  if (has_body ? found.size < overhead() : found.size != kHeadBytes) return std::nullopt;
+  if (has_body ? found.size < overhead() : found.size != end_size()) return std::nullopt;
   return found;
 }
 
 std::uint64_t FrameCodec::checksum(std::span<const std::byte> bytes, std::uint64_t head, std::uint64_t offset) const noexcept {
   const std::uint64_t sum = XXH3_64bits_withSeed(bytes.data(), bytes.size(), mix(head ^ salt_) + offset);
-  return sum != 0 && sum != void_mark(head, offset) ? sum : 1;
+  return sum != 0 ? sum : 1;
 }
 
 std::uint64_t FrameCodec::void_mark(std::uint64_t head, std::uint64_t offset) const noexcept {
+  if (is_keyed()) return cipher_->code("void", head, offset);
   const std::uint64_t mark = mix(mix(~head ^ salt_) - offset);
   return mark > 1 ? mark : 2;
+}
+
+std::uint64_t FrameCodec::end_mark(std::uint64_t head, std::uint64_t offset) const noexcept {
+  return is_keyed() ? cipher_->code("end", head, offset) : checksum({}, head, offset);
+}
+
+std::uint64_t FrameCodec::note_check(std::uint64_t synced) const noexcept {
+  if (is_keyed()) return cipher_->code("synced", synced, 0);
+  const std::uint64_t words[2] = {synced, salt_};
+  return XXH3_64bits(words, sizeof words);
 }
 
 std::uint64_t FrameCodec::close(std::span<std::byte> frame, std::uint64_t head, std::uint64_t offset) const noexcept {

@@ -5,8 +5,10 @@
 ///
 ///   offset 0   head   8   length and kind, with a check of their own: never 0
 ///          8   body       a multiple of 8 bytes; encrypted if the file is
-///              tag   16   only if the file is encrypted
+///              tag   16   only if the file is encrypted, and there is a body
 ///              mark   8   checksum of the body and of where it stands, written last: 0 while the frame is not complete
+///
+/// In an encrypted file the marks of frames without a body, which has no tag, are made with the key.
 ///
 /// Frames begin at multiples of 8, so values in them are read where they lie. Checks and marks are keyed with the file's salt
 /// and depend on the offset: a frame of another file or place is not taken for one.
@@ -41,10 +43,14 @@ class FrameCodec {
   static constexpr std::size_t kMarkBytes = 8;
   static constexpr std::uint64_t kLargest = std::uint64_t{1} << 39;
 
-  FrameCodec(std::uint64_t salt, std::optional<Cipher> cipher) : salt_(salt), cipher_(std::move(cipher)) {}
+  /// Of a file of this version.
+  FrameCodec(std::uint64_t salt, std::optional<Cipher> cipher, std::uint32_t version)
+      : salt_(salt), cipher_(std::move(cipher)), version_(version) {}
 
   /// Of a frame whose body has this many bytes; both are multiples of 8.
   std::uint64_t frame_size(std::uint64_t body) const noexcept { return body + overhead(); }
+  /// Of an end.
+  std::uint64_t end_size() const noexcept { return version_ == 1 ? kHeadBytes : kHeadBytes + kMarkBytes; }
   std::uint64_t overhead() const noexcept { return kHeadBytes + kMarkBytes + (cipher_ ? Cipher::kTagBytes : 0); }
 
   std::uint64_t head(const FrameHead& head, std::uint64_t offset) const noexcept;
@@ -56,15 +62,22 @@ class FrameCodec {
   std::uint64_t close(std::span<std::byte> frame, std::uint64_t head, std::uint64_t offset) const noexcept;
   /// What stands for the mark where a frame was begun and never completed, so that nobody waits for it any more.
   std::uint64_t void_mark(std::uint64_t head, std::uint64_t offset) const noexcept;
+  /// The mark of an end. REQUIRES: end_size() has room for one.
+  std::uint64_t end_mark(std::uint64_t head, std::uint64_t offset) const noexcept;
+  /// Stands beside the note of how far a segment is on the disk.
+  std::uint64_t note_check(std::uint64_t synced) const noexcept;
 
   /// The body of a complete frame, decrypted in place; empty if it isn't what was written.
   std::optional<std::span<std::byte>> open(std::span<std::byte> frame, std::uint64_t offset) const noexcept;
 
  private:
+  /// In version 1 all such marks could be made without the key.
+  bool is_keyed() const noexcept { return cipher_ && version_ > 1; }
   std::uint64_t checksum(std::span<const std::byte> bytes, std::uint64_t head, std::uint64_t offset) const noexcept;
 
   std::uint64_t salt_;
   std::optional<Cipher> cipher_;
+  std::uint32_t version_;
 };
 
 }  // namespace cubby::detail

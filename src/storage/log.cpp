@@ -16,48 +16,102 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::int64_t kNoteInterval = 100'000'000;  // ns between notes of what is synced: each costs a page
+constexpr std::int64_t kSyncAgain = 1'000'000;       // ns until who waits for an earlier generation to end is looked after again
+// One that is written to, one that is being emptied, one for the generation that is prepared.
+constexpr std::uint32_t kWindows = 3;
 
 }  // namespace
 
 Log::Log(Settings settings, std::uint32_t generation, std::uint32_t first_version)
     : settings_(std::move(settings)), syncs_by_itself_(!settings_.sync.is_always() && !settings_.sync.is_never()) {
+  const std::lock_guard rolling(rolling_);
   auto first = std::make_unique<Generation>();
   first->number = generation;
   first->first_version = first_version;
   first->next_segment = 1;
+  make_windows(generation);
   auto segment = make_segment(generation, 0, 0);
+  give_memory(*segment, true);
   first->current.store(segment.get(), std::memory_order_release);
   current_.store(first.get(), std::memory_order_release);
   synced_ = {std::uint64_t{generation} << 32, 0};
   segments_.push_back(std::move(segment));
   generations_.push_back(std::move(first));
-  thread_ = start_thread("cubby-log", [this] { run(); });
+  syncs_.start("cubby-log", [this] { run_syncs(); });
+  try {
+    segments_worker_.start("cubby-segment", [this] { run_segments(); });
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
 Log::~Log() { stop(); }
 
 void Log::stop() noexcept {
-  if (!thread_.joinable()) return;
   stopping_.store(true, std::memory_order_release);
+  syncs_.join();
+  segments_worker_.join();
+}
+
+void Log::Worker::start(const char* name, std::function<void()> run) {
+  thread = start_thread(name, [this, run = std::move(run)] {
+    parker.store(&this_thread_parker(), std::memory_order_release);
+    run();
+  });
+}
+
+void Log::Worker::wake() noexcept {
+  if (woken.exchange(true, std::memory_order_acq_rel)) return;
+  if (Parker* sleeper = parker.load(std::memory_order_acquire)) sleeper->unpark();
+}
+
+void Log::Worker::join() noexcept {
+  if (!thread.joinable()) return;
   wake();
-  thread_.join();
+  thread.join();
 }
 
 void Log::finish() noexcept {
   stop();
-  settle({~std::uint64_t{0}, 0});
+  std::vector<Parker*> settled;
+  settle({~std::uint64_t{0}, 0}, settled);
+  for (Parker* parker : settled) parker->unpark();
   abandon_prepared();
   const std::lock_guard rolling(rolling_);
   const std::lock_guard lock(segments_lock_);
-  const auto remove = [this](const LogSegment& segment) {
-    try {
-      settings_.files->remove(segment.path());
-    } catch (const std::exception&) {
-      // the next open removes it
-    }
-  };
-  for (const auto& segment : segments_) remove(*segment);
-  if (spare_ != nullptr) remove(*spare_);
+  for (const auto& segment : segments_) remove_quietly(segment->path());
+  if (spare_ != nullptr) remove_quietly(spare_->path());
+  for (const std::filesystem::path& window : window_paths_) remove_quietly(window);
+}
+
+void Log::make_windows(std::uint32_t generation) {
+  FileHeader header;
+  header.encrypted = settings_.key.has_value();
+  header.store = settings_.store;
+  header.generation = generation;
+  header.size = settings_.segment_bytes;
+  std::copy_n(settings_.boot.begin(), std::min(settings_.boot.size(), header.boot.size()), header.boot.begin());
+  for (header.number = 0; header.number < kWindows; ++header.number) {
+    header.salt = random_word();
+    const std::filesystem::path path = settings_.folder / window_name(generation, header.number);
+    if (settings_.files->status(path)) settings_.files->remove(path);  // of an attempt that failed
+    free_windows_.push_back(std::make_unique<LogWindow>(*settings_.files, settings_.folder, header));
+    window_paths_.push_back(path);
+  }
+}
+
+std::unique_ptr<LogWindow> Log::take_window() noexcept {
+  if (free_windows_.empty()) return nullptr;
+  auto window = std::move(free_windows_.back());
+  free_windows_.pop_back();
+  return window;
+}
+
+void Log::put_back(std::unique_ptr<LogWindow> window, std::uint64_t used) noexcept {
+  if (window == nullptr) return;
+  window->give_back(used);
+  free_windows_.push_back(std::move(window));  // there is room: it was there before
 }
 
 std::unique_ptr<LogSegment> Log::make_segment(std::uint32_t generation, std::uint32_t number, std::uint64_t frame) {
@@ -74,12 +128,12 @@ std::unique_ptr<LogSegment> Log::make_segment(std::uint32_t generation, std::uin
   const std::filesystem::path path = settings_.folder / segment_name(generation, number);
   if (settings_.files->status(path)) settings_.files->remove(path);  // of an attempt that failed, and couldn't be removed then
   auto segment = std::make_unique<LogSegment>(*settings_.files, settings_.folder, header, settings_.key);
-  // The first of a generation is what the manifest leads to.
-  if (settings_.sync.is_never() && number != 0) return segment;
+  if (number != 0) return segment;
   try {
-    // What is synced later must not be lost with the name, or the length, of its file.
+    // The first of a generation is what the manifest leads to. The names of others get to the disk with what is synced in them.
     segment->sync_to(kSegmentStart);
     settings_.files->sync_folder(settings_.folder);
+    segment->set_name_synced();
   } catch (...) {
     segment.reset();
     try {
@@ -107,18 +161,54 @@ void Log::adopt(Generation& generation, std::unique_ptr<LogSegment> segment) {
 void Log::roll(Generation& generation, LogSegment* full, std::uint64_t frame) {
   const std::lock_guard lock(rolling_);
   if (generation.current.load(std::memory_order_acquire) != full) return;  // somebody has
+  if (syncs_by_itself_) {
+    const std::int64_t since = unsynced_since_.load(std::memory_order_relaxed);
+    const std::int64_t interval = settings_.sync.length().count();
+    if (since != kNever && (now() - since) / 2 > interval) behind_.store(true, std::memory_order_relaxed);
+  }
   if (spare_ != nullptr && spare_->generation() == generation.number) {
     LogSegment* spare = spare_.get();
+    const bool fits = spare->can_hold(frame);
+    give_memory(*spare, fits);
     // First the end: once others can append to the successor, recovery must find the way to it.
     full->end(FrameKind::segment_end);
     adopt(generation, std::move(spare_));
-    if (spare->can_hold(frame)) return;
+    segments_worker_.wake();
+    if (fits) return;
     full = spare;  // made for smaller records: it stays empty
   }
   auto next = make_segment(generation.number, generation.next_segment, frame);
+  try {
+    give_memory(*next, true);
+  } catch (...) {
+    const std::filesystem::path path = next->path();
+    next.reset();
+    remove_quietly(path);
+    throw;
+  }
   ++generation.next_segment;
   full->end(FrameKind::segment_end);
   adopt(generation, std::move(next));
+  segments_worker_.wake();
+}
+
+void Log::give_memory(LogSegment& segment, bool in_window) {
+  auto window = in_window ? take_window() : nullptr;
+  try {
+    segment.give_memory(*settings_.files, window);
+  } catch (...) {
+    if (window != nullptr) free_windows_.push_back(std::move(window));
+    throw;
+  }
+  if (window != nullptr) free_windows_.push_back(std::move(window));  // too small for it
+}
+
+void Log::remove_quietly(const std::filesystem::path& path) noexcept {
+  try {
+    settings_.files->remove(path);
+  } catch (const std::exception&) {
+    // the next attempt or open removes it
+  }
 }
 
 Log::Record Log::reserve(std::uint32_t version, std::uint64_t body) {
@@ -139,19 +229,17 @@ Log::Record Log::reserve(std::uint32_t version, std::uint64_t body) {
   }
 }
 
-void Log::wake() noexcept {
-  if (woken_.exchange(true, std::memory_order_acq_rel)) return;
-  if (Parker* parker = parker_.load(std::memory_order_acquire)) parker->unpark();
-}
-
 void Log::note_dirty() noexcept {
-  if (!dirty_.exchange(true, std::memory_order_seq_cst)) wake();
+  if (dirty_.exchange(true, std::memory_order_seq_cst)) return;
+  std::int64_t none = kNever;
+  unsynced_since_.compare_exchange_strong(none, now(), std::memory_order_relaxed);
+  syncs_.wake();
 }
 
 void Log::note_growth(LogSegment& segment) noexcept {
   if (half_noted_.exchange(&segment, std::memory_order_relaxed) == &segment) return;
   grown_.store(true, std::memory_order_release);
-  wake();
+  segments_worker_.wake();
 }
 
 void Log::acknowledge(const LogPlace& place) {
@@ -161,16 +249,55 @@ void Log::acknowledge(const LogPlace& place) {
   {
     const std::lock_guard lock(pending_lock_);
     if (synced_ >= place) return;
-    if (failed())
-      self.state.store(2, std::memory_order_relaxed);
-    else
+    if (failed()) {
+      self.state.store(Pending::failed, std::memory_order_relaxed);
+    } else if (!led_) {
+      led_ = true;
+      self.state.store(Pending::leads, std::memory_order_relaxed);
+    } else {
       pending_.push_back(&self);
+    }
   }
-  int state = self.state.load(std::memory_order_relaxed);
-  if (state == 0) wake();
-  while ((state = self.state.load(std::memory_order_acquire)) == 0) self.parker->park();
-  if (state == 2)
+  int state = 0;
+  // acquire: what is on the disk was synced before
+  while ((state = self.state.load(std::memory_order_acquire)) != Pending::on_disk && state != Pending::failed) {
+    if (state == Pending::leads) {
+      lead(self);
+    } else {
+      self.parker->park();
+    }
+  }
+  if (state == Pending::failed)
     throw Error(Errc::io, "the log can't be synced (" + failure() + "): what was written may be lost with the power");
+}
+
+void Log::lead(Pending& self) noexcept {
+  std::vector<Parker*> woken;
+  sync_pass(woken);
+  Parker* next = nullptr;
+  {
+    const std::lock_guard lock(pending_lock_);
+    if (failed()) {
+      self.state.store(Pending::failed, std::memory_order_relaxed);
+    } else if (synced_ >= self.place) {
+      self.state.store(Pending::on_disk, std::memory_order_relaxed);
+    } else {
+      // An earlier generation hasn't ended: the log's thread looks after us.
+      self.state.store(Pending::waiting, std::memory_order_relaxed);
+      pending_.push_back(&self);
+    }
+    led_ = false;
+    if (self.state.load(std::memory_order_relaxed) == Pending::on_disk && !pending_.empty()) {
+      led_ = true;
+      Pending* heir = pending_.front();
+      pending_.erase(pending_.begin());
+      next = heir->parker;
+      heir->state.store(Pending::leads, std::memory_order_release);
+    }
+  }
+  if (next != nullptr) next->unpark();  // before the others: the disk shall not wait
+  if (self.state.load(std::memory_order_relaxed) == Pending::waiting) syncs_.wake();
+  for (Parker* parker : woken) parker->unpark();
 }
 
 std::string Log::failure() const {
@@ -178,19 +305,15 @@ std::string Log::failure() const {
   return failure_;
 }
 
-void Log::settle(const LogPlace& synced) noexcept {
-  std::vector<Parker*> woken;
-  {
-    const std::lock_guard lock(pending_lock_);
-    if (synced_ < synced) synced_ = synced;
-    std::erase_if(pending_, [&](Pending* each) {
-      if (synced_ < each->place) return false;
-      woken.push_back(each->parker);  // which lives for ever, unlike `each` once it knows
-      each->state.store(1, std::memory_order_release);
-      return true;
-    });
-  }
-  for (Parker* parker : woken) parker->unpark();
+void Log::settle(const LogPlace& synced, std::vector<Parker*>& settled) noexcept {
+  const std::lock_guard lock(pending_lock_);
+  if (synced_ < synced) synced_ = synced;
+  std::erase_if(pending_, [&](Pending* each) {
+    if (synced_ < each->place) return false;
+    settled.push_back(each->parker);  // which lives for ever, unlike `each` once it knows
+    each->state.store(Pending::on_disk, std::memory_order_release);
+    return true;
+  });
 }
 
 void Log::fail_all(const std::string& why) noexcept {
@@ -204,20 +327,31 @@ void Log::fail_all(const std::string& why) noexcept {
     failed_.store(true, std::memory_order_release);
     for (Pending* each : pending_) {
       woken.push_back(each->parker);
-      each->state.store(2, std::memory_order_release);
+      each->state.store(Pending::failed, std::memory_order_release);
     }
     pending_.clear();
   }
   for (Parker* parker : woken) parker->unpark();
 }
 
-bool Log::sync_pass() {
+bool Log::sync_pass(std::vector<Parker*>& settled) noexcept {
   const std::lock_guard lock(syncing_);
+  if (failed()) return false;
+  try {
+    return sync_all(settled);
+  } catch (const std::exception& error) {
+    fail_all(error.what());  // before anybody else can sync, and take that for a success
+    return false;
+  }
+}
+
+bool Log::sync_all(std::vector<Parker*>& settled) {
   struct Goal {
     LogSegment* segment;
     bool ended;
     std::uint64_t tail;
   };
+  const std::int64_t start = now();
   dirty_.exchange(false, std::memory_order_seq_cst);  // before the tails are read
   std::vector<Goal> goals;
   {
@@ -233,6 +367,10 @@ bool Log::sync_pass() {
     LogSegment& segment = *goal.segment;
     if (goal.tail > segment.synced() || !segment.note_is_synced()) {
       segment.sync_to(goal.tail);
+      if (!segment.name_is_synced()) {
+        settings_.files->sync_folder(settings_.folder);
+        for (const Goal& each : goals) each.segment->set_name_synced();  // they were all made before
+      }
       synced = true;
       const std::int64_t time = now();
       if (goal.ended || time - last_note_ >= kNoteInterval) {
@@ -240,9 +378,13 @@ bool Log::sync_pass() {
         last_note_ = time;
       }
     }
-    settle({std::uint64_t{segment.generation()} << 32 | segment.number(), goal.tail});
+    settle({std::uint64_t{segment.generation()} << 32 | segment.number(), goal.tail}, settled);
     if (!goal.ended) break;  // invariant 3
+    if (segment.note_is_synced() && !segment.has_memory()) segment.close();
   }
+  // What is not synced yet came after the start.
+  unsynced_since_.store(dirty_.load(std::memory_order_seq_cst) ? start : kNever, std::memory_order_relaxed);
+  behind_.store(false, std::memory_order_relaxed);
   return synced;
 }
 
@@ -258,36 +400,81 @@ void Log::prepare_next() noexcept {
   }
 }
 
-void Log::run() {
+void Log::release_memory() {
+  const std::lock_guard releasing(releasing_);
+  std::vector<LogSegment*> full;
+  {
+    const std::lock_guard lock(segments_lock_);
+    for (const auto& segment : segments_) {
+      if (segment->has_memory() && segment->ended()) full.push_back(segment.get());
+    }
+  }
+  if (full.empty()) return;
+  settings_.wait_for_publishers();  // who has found the segment before it ended may still touch its memory
+  for (LogSegment* segment : full) {
+    auto window = segment->leave_memory();
+    if (settings_.sync.is_never()) segment->close();
+    if (window == nullptr) continue;
+    window->give_back(segment->tail());
+    const std::lock_guard lock(rolling_);
+    free_windows_.push_back(std::move(window));
+  }
+}
+
+void Log::run_segments() {
   Parker& parker = this_thread_parker();
-  parker_.store(&parker, std::memory_order_release);
-  std::int64_t next_sync = kNever;
   while (!stopping_.load(std::memory_order_acquire)) {
-    woken_.store(false, std::memory_order_seq_cst);  // what comes from now on wakes again
-    if (grown_.exchange(false, std::memory_order_acquire)) {
-      prepare_next();
-      settings_.on_growth();
-    }
-    bool urgent = false;
-    {
-      const std::lock_guard lock(pending_lock_);
-      urgent = !pending_.empty();
-    }
-    if (next_sync == kNever && syncs_by_itself_ && dirty_.load(std::memory_order_seq_cst)) {
-      next_sync = deadline_after(settings_.sync.length());
-    }
-    if (!failed() && (urgent || now() >= next_sync)) {
-      next_sync = kNever;
+    segments_worker_.woken.store(false, std::memory_order_seq_cst);  // what comes from now on wakes again
+    const bool grown = grown_.exchange(false, std::memory_order_acquire);
+    if (grown) prepare_next();
+    if (!failed()) {
       try {
-        // Once more when nothing follows: for the note of what was synced.
-        if (sync_pass() && syncs_by_itself_) next_sync = deadline_after(settings_.sync.length());
+        release_memory();
       } catch (const std::exception& error) {
         fail_all(error.what());
       }
-      settings_.on_growth();
-      continue;
     }
-    parker.park_until(failed() ? kNever : next_sync);
+    if (grown) settings_.on_growth();
+    if (!segments_worker_.woken.load(std::memory_order_acquire)) parker.park_until(kNever);
+  }
+}
+
+void Log::run_syncs() {
+  Parker& parker = this_thread_parker();
+  std::int64_t next_sync = kNever;
+  std::int64_t took = 0;  // the last sync
+  // So that what was appended first is on the disk when its interval is over.
+  const auto next = [&] {
+    const std::int64_t since = std::min(unsynced_since_.load(std::memory_order_relaxed), now());
+    const std::int64_t interval = settings_.sync.length().count();
+    return since > kNever - interval ? kNever : since + std::max(interval - took, interval / 4);
+  };
+  std::vector<Parker*> settled;
+  while (!stopping_.load(std::memory_order_acquire)) {
+    syncs_.woken.store(false, std::memory_order_seq_cst);  // what comes from now on wakes again
+    bool urgent = false;
+    {
+      const std::lock_guard lock(pending_lock_);
+      urgent = !led_ && !pending_.empty();
+    }
+    if (next_sync == kNever && syncs_by_itself_ && dirty_.load(std::memory_order_seq_cst)) {
+      next_sync = next();
+    }
+    std::int64_t sleep_until = failed() ? kNever : next_sync;
+    if (!failed() && (urgent || now() >= next_sync)) {
+      next_sync = kNever;
+      settled.clear();
+      const std::int64_t start = now();
+      const bool synced = sync_pass(settled);
+      took = now() - start;
+      // Once more when nothing follows: for the note of what was synced.
+      if (synced && syncs_by_itself_) next_sync = next();
+      for (Parker* each : settled) each->unpark();
+      settings_.on_growth();
+      if (!urgent || !settled.empty()) continue;
+      sleep_until = std::min(next_sync, deadline_after(std::chrono::nanoseconds(kSyncAgain)));
+    }
+    parker.park_until(sleep_until);
   }
 }
 
@@ -297,7 +484,16 @@ void Log::prepare_generation() {
   auto generation = std::make_unique<Generation>();
   generation->number = before.number + 1;
   generation->next_segment = 1;
-  next_segment_ = make_segment(generation->number, 0, 0);
+  auto segment = make_segment(generation->number, 0, 0);
+  try {
+    give_memory(*segment, true);
+  } catch (...) {
+    const std::filesystem::path path = segment->path();
+    segment.reset();
+    remove_quietly(path);
+    throw;
+  }
+  next_segment_ = std::move(segment);
   next_generation_ = std::move(generation);
 }
 
@@ -323,29 +519,24 @@ void Log::end_generation() {
   if (spare_ != nullptr && spare_->generation() == old.number) {
     const std::filesystem::path path = spare_->path();
     spare_.reset();
-    try {
-      settings_.files->remove(path);
-    } catch (const Error&) {
-      // it is empty, and goes with its generation
-    }
+    remove_quietly(path);  // it is empty, and goes with its generation
   }
   note_dirty();
+  segments_worker_.wake();
 }
 
 void Log::abandon_prepared() noexcept {
   const std::lock_guard lock(rolling_);
   if (next_segment_ == nullptr) return;
   const std::filesystem::path path = next_segment_->path();
+  put_back(next_segment_->drop_memory(), FileHeader::kBytes);
   next_segment_.reset();
   next_generation_.reset();
-  try {
-    settings_.files->remove(path);
-  } catch (const std::exception&) {
-    // it is empty, and the next open removes it
-  }
+  remove_quietly(path);
 }
 
 void Log::remove_before_current() noexcept {
+  const std::lock_guard releasing(releasing_);
   const std::lock_guard syncing(syncing_);
   std::vector<std::unique_ptr<LogSegment>> old;
   std::vector<std::unique_ptr<Generation>> old_generations;
@@ -365,12 +556,14 @@ void Log::remove_before_current() noexcept {
   }
   for (auto& segment : old) {
     const std::filesystem::path path = segment->path();
-    segment.reset();
-    try {
-      settings_.files->remove(path);
-    } catch (const std::exception&) {
-      // the next open removes it
+    const std::uint64_t used = segment->tail();
+    if (auto window = segment->drop_memory()) {
+      window->give_back(used);
+      const std::lock_guard rolling(rolling_);
+      free_windows_.push_back(std::move(window));
     }
+    segment.reset();
+    remove_quietly(path);
   }
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 /// The log of a durable store: every mutation is appended before its effect can be seen, and so survives the process. What is
-/// appended lies in mapped memory: the kernel writes it out whatever becomes of the process, so appending is a reservation and
-/// a memcpy, without a system call. A thread of the log's own brings it to the disk.
+/// appended lies in mapped memory: the kernel keeps it whatever becomes of the process, so appending is a reservation and a
+/// memcpy, without a system call. One thread of the log's own brings it to the disk, at an interval; another makes segments
+/// ahead, and empties the windows of those that have ended. With Sync::always a caller that waits for the disk syncs for all
+/// who wait.
 ///
 /// A record belongs to the generation of the version that its write is stamped with (store/cut.hpp). A checkpoint begins a new
 /// generation together with the cut, so what the cut holds is exactly what the earlier generations say.
@@ -33,8 +35,10 @@
 
 #include <cubby/options.hpp>
 
+#include "base/clock.hpp"
 #include "base/parker.hpp"
 #include "storage/log_segment.hpp"
+#include "storage/log_window.hpp"
 
 namespace cubby::detail {
 
@@ -57,7 +61,7 @@ class Log {
     std::string boot;
     /// Returns when every publisher that was running has ended: wait_for_publishers().
     std::function<void()> wait_for_publishers;
-    /// Called on the log's thread when a segment has been half used, and at each sync: time to think of a checkpoint.
+    /// Called on one of the log's threads when a segment has been half used, and at each sync: time to think of a checkpoint.
     std::function<void()> on_growth;
   };
 
@@ -90,10 +94,11 @@ class Log {
     return body + FrameCodec::kHeadBytes + FrameCodec::kMarkBytes + (settings_.key ? Cipher::kTagBytes : 0);
   }
 
-  /// With Sync::always, waits until the record that ends here is on the disk. Throws Errc::io if that failed.
+  /// Waits until the record that ends here is on the disk. Throws Errc::io if that failed.
   void acknowledge(const LogPlace& place);
-  /// Whether a call has to be acknowledged.
-  bool waits_for_disk() const noexcept { return settings_.sync.is_always(); }
+  /// Whether a call has to be acknowledged: with Sync::always, and with an interval while the disk can't keep up with it, so that
+  /// no more is lost with the power than was promised.
+  bool waits_for_disk() const noexcept { return settings_.sync.is_always() || behind_.load(std::memory_order_relaxed); }
 
   /// Why nothing can be written any more; empty if all is well.
   std::string failure() const;
@@ -131,32 +136,45 @@ class Log {
   struct Pending {
     LogPlace place;
     Parker* parker = nullptr;
-    std::atomic<int> state{0};  ///< 0 waiting, 1 on the disk, 2 failed
+    enum State : int { waiting, on_disk, failed, leads };
+    std::atomic<int> state{waiting};  ///< leads: it is its turn to sync
   };
 
+  /// REQUIRES: rolling_ held, for what has to do with windows.
   std::unique_ptr<LogSegment> make_segment(std::uint32_t generation, std::uint32_t number, std::uint64_t frame);
   /// Gives the generation another segment, with room for `frame`, unless somebody has. Throws.
   void roll(Generation& generation, LogSegment* full, std::uint64_t frame);
   void adopt(Generation& generation, std::unique_ptr<LogSegment> segment);
   void stop() noexcept;
-  void wake() noexcept;
+  void make_windows(std::uint32_t generation);
+  /// Its memory: a window, if there is one, it fits, and it shall have one; or its file. REQUIRES: rolling_ held. Throws.
+  void give_memory(LogSegment& segment, bool in_window);
+  std::unique_ptr<LogWindow> take_window() noexcept;
+  void put_back(std::unique_ptr<LogWindow> window, std::uint64_t used) noexcept;
+  void remove_quietly(const std::filesystem::path& path) noexcept;
   void note_dirty() noexcept;
   void note_growth(LogSegment& segment) noexcept;
-  void run();
+  void run_syncs();
+  void run_segments();
   void prepare_next() noexcept;
-  /// True if something was synced.
-  bool sync_pass();
+  /// Takes the memory of segments that have ended.
+  void release_memory();
+  /// True if something was synced. Who waited for it is added to `settled`, to be woken.
+  bool sync_pass(std::vector<Parker*>& settled) noexcept;
+  bool sync_all(std::vector<Parker*>& settled);
+  void lead(Pending& self) noexcept;
   void fail_all(const std::string& why) noexcept;
-  void settle(const LogPlace& synced) noexcept;
+  void settle(const LogPlace& synced, std::vector<Parker*>& settled) noexcept;
 
   const Settings settings_;
   const bool syncs_by_itself_;  ///< at an interval
   std::atomic<Generation*> current_{nullptr};
   std::atomic<bool> failed_{false};
   std::atomic<bool> dirty_{false};  ///< something was appended since the last sync began
-  std::atomic<bool> grown_{false};  ///< a segment is half used
+  std::atomic<std::int64_t> unsynced_since_{kNever};  ///< when that was
+  std::atomic<bool> behind_{false};                   ///< what was appended twice the interval ago isn't synced
+  std::atomic<bool> grown_{false};                    ///< a segment is half used
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> woken_{false};
   std::atomic<LogSegment*> half_noted_{nullptr};  ///< whose half was noted last
 
   mutable std::mutex segments_lock_;                  ///< the next three
@@ -164,19 +182,33 @@ class Log {
   std::vector<std::unique_ptr<Generation>> generations_;
   std::string failure_;
 
-  std::mutex rolling_;                        ///< the next three, and Generation::next_segment
+  std::mutex rolling_;                        ///< the next four, and Generation::next_segment
+  std::vector<std::unique_ptr<LogWindow>> free_windows_;  ///< the one that was used last is the last
   std::unique_ptr<LogSegment> spare_;         ///< made ahead
   std::unique_ptr<LogSegment> next_segment_;  ///< of the generation that is prepared
   std::unique_ptr<Generation> next_generation_;
 
-  std::mutex syncing_;  ///< one sync at a time; the next one
+  std::vector<std::filesystem::path> window_paths_;  ///< from the start on
+  std::mutex releasing_;  ///< segments are not removed while their memory is released
+  std::mutex syncing_;   ///< one sync at a time; the next one
   std::int64_t last_note_ = 0;
-  LogPlace synced_;  ///< under pending_lock_
-  std::mutex pending_lock_;
-  std::vector<Pending*> pending_;  ///< under pending_lock_
+  std::mutex pending_lock_;  ///< the next three
+  LogPlace synced_;
+  std::vector<Pending*> pending_;
+  bool led_ = false;  ///< some caller syncs for those who wait
 
-  std::atomic<Parker*> parker_{nullptr};
-  std::thread thread_;
+  /// One of the log's threads, asleep until there is something to do.
+  struct Worker {
+    std::atomic<bool> woken{false};
+    std::atomic<Parker*> parker{nullptr};
+    std::thread thread;
+
+    void start(const char* name, std::function<void()> run);
+    void wake() noexcept;
+    void join() noexcept;
+  };
+  Worker syncs_;
+  Worker segments_worker_;
 };
 
 }  // namespace cubby::detail

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <memory>
 #include <utility>
 
 #include <cubby/error.hpp>
@@ -27,27 +26,14 @@ bool all_zero(std::span<const std::byte> bytes) noexcept {
   return bytes.empty() || (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
-/// Bytes of a file, at a multiple of 16.
-class Buffer {
- public:
-  Buffer(FileSystem& files, const fs::path& path) {
-    const auto file = files.open(path);
-    if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");
-    size_ = file->size();
-    words_ = std::make_unique_for_overwrite<std::byte[]>(size_);
-    size_ = file->read_at(0, {words_.get(), size_});
-  }
-  std::span<std::byte> bytes() noexcept { return {words_.get(), size_}; }
-
- private:
-  std::size_t size_ = 0;
-  std::unique_ptr<std::byte[]> words_;
-};
-
 class Reader {
  public:
   Reader(const LogReading& reading, const RecordSink& sink)
-      : reading_(reading), sink_(sink), files_(*reading.files), boot_(files_.boot_id()) {}
+      : reading_(reading),
+        sink_(sink),
+        files_(*reading.files),
+        boot_(files_.boot_id()),
+        images_({&files_, reading.folder, reading.manifest.store, reading.beside_a_writer}) {}
 
   FoundLog read() {
     for (const std::string& name : files_.list(reading_.folder)) {
@@ -97,8 +83,8 @@ class Reader {
   bool was_there(Number number) const { return tails_.contains(number); }
 
   bool has_records(const fs::path& path) const {
-    Buffer buffer(files_, path);
-    const auto bytes = buffer.bytes();
+    auto image = images_.read(path);
+    const auto bytes = image.file.bytes();
     return bytes.size() >= kSegmentStart + FrameCodec::kHeadBytes && word_at(bytes, kSegmentStart) != 0;
   }
 
@@ -120,8 +106,8 @@ class Reader {
     // The last first: what is noted of an earlier one is then at least all that came before.
     for (auto each = paths_.rbegin(); each != paths_.rend(); ++each) {
       const auto& [number, path] = *each;
-      Buffer buffer(files_, path);
-      const auto bytes = buffer.bytes();
+      auto image = images_.read(path);
+      const auto bytes = image.file.bytes();
       const auto header = FileHeader::read(bytes);
       std::uint64_t offset = kSegmentStart;
       if (header && header->encrypted == reading_.manifest.encrypted) {
@@ -138,8 +124,8 @@ class Reader {
   }
 
   void read_segment(Number number, const fs::path& path) {
-    Buffer buffer(files_, path);
-    const auto bytes = buffer.bytes();
+    auto image = images_.read(path);
+    const auto bytes = image.file.bytes();
     FoundSegment found;
     found.path = path;
     const auto header = FileHeader::read(bytes);
@@ -163,31 +149,34 @@ class Reader {
       fail_corrupt(path, 0, "it is another store's, or another file under this name");
     }
     const FrameCodec codec = header->codec(reading_.key);
-    const auto status = files_.status(path);
-    suspicious_ = !status || status->inode != header->inode ||
-                  std::string_view(header->boot.data(), header->boot.size()).substr(0, boot_.size()) != boot_;
+    suspicious_ = !header->is_untouched(files_.status(path), boot_);
+    log_.untouched = log_.untouched && !suspicious_;
     found.synced = word_at(bytes, kSyncedOffset);
-    if (word_at(bytes, kSyncedOffset + 8) != synced_check(found.synced, header->salt)) {
+    if (word_at(bytes, kSyncedOffset + 8) != codec.note_check(found.synced)) {
       if (!suspicious_ && !reading_.beside_a_writer) fail_corrupt(path, kSyncedOffset, "the note of what was synced is wrong");
       found.synced = kSegmentStart;
     }
-    if (!all_zero(bytes.subspan(kSyncedOffset + 16, kSegmentStart - kSyncedOffset - 16))) {
-      fail_corrupt(path, kSyncedOffset + 16, "there should be zeros");
+    const std::uint64_t in_window = word_at(bytes, kInWindowOffset);
+    const bool known = in_window == 0 || in_window == in_window_mark(header->salt);
+    // When the machine dies, the word may be torn; it says nothing then.
+    if ((!known && !suspicious_) || !all_zero(bytes.subspan(kInWindowOffset + 8, kSegmentStart - kInWindowOffset - 8))) {
+      fail_corrupt(path, kInWindowOffset, "there should be zeros");
     }
     log_.segments.push_back(std::move(found));
+    std::optional<FileImage> as_it_stands;  // reading decrypts it
+    if (!image.window.empty() && !reading_.beside_a_writer) {
+      as_it_stands.emplace(bytes.size());
+      std::memcpy(as_it_stands->bytes().data(), bytes.data(), bytes.size());
+    }
     read_frames(log_.segments.back(), bytes, codec, number);
+    if (as_it_stands) log_.segments.back().from_window = std::move(as_it_stands);
     log_.bytes += log_.segments.back().end - kSegmentStart;
-  }
-
-  void read_again(const fs::path& path, std::uint64_t offset, std::span<std::byte> frame) const {
-    const auto file = files_.open(path);
-    if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");
-    file->read_at(offset, frame);
   }
 
   void read_frames(FoundSegment& segment, std::span<std::byte> bytes, const FrameCodec& codec, Number number) {
     const std::uint64_t most = reading_.beside_a_writer ? tails_[number] : bytes.size();
     std::uint64_t offset = kSegmentStart;
+    std::uint64_t unfinished_end = 0;
     // What is wrong in the part that was not synced when the machine died is where the log ends.
     const auto wrong = [&](const char* what) {
       if (!suspicious_ || offset < segment.synced) fail_corrupt(segment.path, offset, what);
@@ -201,26 +190,32 @@ class Reader {
         wrong("no record begins as these bytes do");
         break;
       }
+      const auto frame = bytes.subspan(offset, head->size);
       if (head->kind != FrameKind::data) {
-        segment.ended = head->kind;
-        offset += head->size;
+        const std::uint64_t end_mark = frame.size() > FrameCodec::kHeadBytes ? word_at(frame, FrameCodec::kHeadBytes) : 1;
+        if (frame.size() == FrameCodec::kHeadBytes || end_mark == codec.end_mark(word, offset)) {
+          segment.ended = head->kind;
+          offset += head->size;
+        } else if (end_mark != 0 || suspicious_ || offset < segment.synced) {
+          wrong("the end of the segment is not as it was put");
+        } else {
+          unfinished_end = head->size;  // the process died while it put the end: nothing follows
+        }
         break;
       }
-      const auto frame = bytes.subspan(offset, head->size);
       const std::uint64_t mark = word_at(frame, head->size - FrameCodec::kMarkBytes);
       // It may have been completed while it was read; with its mark set it is as it stays.
-      if (reading_.beside_a_writer && mark != 0) read_again(segment.path, offset, frame);
+      if (reading_.beside_a_writer && mark != 0) images_.read_again(segment.path, segment.header, offset, frame);
       if (mark == 0) {
         if (suspicious_ || offset < segment.synced) {
           wrong("the record was complete, and isn't any more");
           break;
         }
         segment.incomplete.push_back(offset);
-      } else if (mark == codec.void_mark(word, offset)) {
-        if (!all_zero(frame.subspan(FrameCodec::kHeadBytes, frame.size() - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes))) {
-          wrong("a record that was given up should be zeros");
-          break;
-        }
+      } else if (all_zero(frame.subspan(FrameCodec::kHeadBytes,
+                                        frame.size() - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes)) &&
+                 mark == codec.void_mark(word, offset)) {
+        // It was given up. (Operations are never all zeros.)
       } else if (const auto body = codec.open(frame, offset)) {
         sink_(*body, segment.path, offset);
         ++segment.records;
@@ -238,10 +233,9 @@ class Reader {
       fail_corrupt(segment.path, offset, "records that were on the disk are missing");
     if (!segment.ended && suspicious_) {
       log_.cut = true;
-    } else if (!reading_.beside_a_writer && !all_zero(bytes.subspan(offset))) {
-      const auto rest = bytes.subspan(offset);
+    } else if (const auto rest = bytes.subspan(offset + unfinished_end); !reading_.beside_a_writer && !all_zero(rest)) {
       const auto place = std::find_if(rest.begin(), rest.end(), [](std::byte byte) { return byte != std::byte{0}; });
-      fail_corrupt(segment.path, offset + static_cast<std::uint64_t>(place - rest.begin()),
+      fail_corrupt(segment.path, offset + unfinished_end + static_cast<std::uint64_t>(place - rest.begin()),
                    "there should be zeros behind the last record");
     }
   }
@@ -250,6 +244,7 @@ class Reader {
   const RecordSink& sink_;
   FileSystem& files_;
   const std::string boot_;
+  const SegmentImages images_;
   bool suspicious_ = false;  ///< of the segment that was read last: the machine has died since, or this is a copy
   std::map<Number, fs::path> paths_;
   std::map<Number, std::uint64_t> tails_;
@@ -268,6 +263,10 @@ void settle_log(FileSystem& files, const fs::path& folder, const FoundLog& log, 
     const FrameCodec codec = segment.header.codec(key);
     const auto file = files.map(segment.path);
     const auto bytes = file->bytes();
+    if (segment.from_window) {
+      const auto image = segment.from_window->bytes();
+      std::memcpy(bytes.data() + kSegmentStart, image.data() + kSegmentStart, image.size() - kSegmentStart);
+    }
     for (const std::uint64_t offset : segment.incomplete) {
       const std::uint64_t word = word_at(bytes, offset);
       const std::uint64_t size = codec.read_head(word, offset)->size;
@@ -278,17 +277,23 @@ void settle_log(FileSystem& files, const fs::path& folder, const FoundLog& log, 
     std::uint64_t end = segment.end;
     // Where the log was cut because the successor is missing, the end must not lead there any more.
     const bool leads_nowhere = log.cut && &segment == &log.segments.back() && segment.ended == FrameKind::segment_end;
-    if (leads_nowhere) end -= FrameCodec::kHeadBytes;
+    if (leads_nowhere) end -= codec.end_size();
     if (!segment.ended || leads_nowhere) {
       std::memset(bytes.data() + end, 0, bytes.size() - end);
       file->sync();  // before the end is put: behind an end there must be nothing but zeros
-      const std::uint64_t word = codec.head({FrameKind::generation_end, FrameCodec::kHeadBytes}, end);
+      const std::uint64_t word = codec.head({FrameKind::generation_end, codec.end_size()}, end);
       std::memcpy(bytes.data() + end, &word, sizeof word);
-      end += FrameCodec::kHeadBytes;
+      if (codec.end_size() > FrameCodec::kHeadBytes) {
+        const std::uint64_t mark = codec.end_mark(word, end);
+        std::memcpy(bytes.data() + end + FrameCodec::kHeadBytes, &mark, sizeof mark);
+      }
+      end += codec.end_size();
     }
     file->sync();
-    const std::uint64_t note[2] = {end, synced_check(end, segment.header.salt)};
+    const std::uint64_t note[2] = {end, codec.note_check(end)};
     std::memcpy(bytes.data() + kSyncedOffset, note, sizeof note);
+    const std::uint64_t not_in_window = 0;  // the window goes next
+    std::memcpy(bytes.data() + kInWindowOffset, &not_in_window, sizeof not_in_window);
     file->sync();
   }
 }

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "storage/durable_files.hpp"
+#include "storage/log_window.hpp"
 
 namespace cubby::detail {
 
@@ -36,6 +37,7 @@ struct FoundSegment {
   std::optional<FrameKind> ended;         ///< by which end, if it has one
   std::vector<std::uint64_t> incomplete;  ///< frames that were reserved only
   std::uint64_t records = 0;
+  std::optional<FileImage> from_window;   ///< all of it, where the file may lack something of it
 };
 
 struct FoundLog {
@@ -45,6 +47,8 @@ struct FoundLog {
   std::vector<std::filesystem::path> dropped;  ///< segments that don't count
   std::uint32_t last_generation = 0;           ///< of all names that were found
   std::uint64_t bytes = 0;                     ///< of records
+  /// No segment is a copy, and the machine has run ever since.
+  bool untouched = true;
 };
 
 struct LogReading {

@@ -37,6 +37,7 @@ class MendedFiles final : public FileSystem {
 
   std::unique_ptr<NewFile> create(const std::filesystem::path& path, const Status*) override { refuse(path); }
   std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t) override { refuse(path); }
+  std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t) override { refuse(path); }
   std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override { refuse(path); }
   void make_folder(const std::filesystem::path& folder) override { refuse(folder); }
   std::unique_ptr<Lock> lock(const std::filesystem::path& path) override { refuse(path); }
@@ -69,6 +70,6 @@ class MendedFiles final : public FileSystem {
 /// What a segment should begin with, where that isn't what it begins with, and can be told: all of it follows from the rest of
 /// the folder but the salt, and whether that is right the first record's head shows. (What is encrypted depends on all of it.)
 std::optional<std::vector<std::byte>> mended_start(FileSystem& files, const std::filesystem::path& path,
-                                                   const Manifest& manifest);
+                                                   const Manifest& manifest, const std::optional<EncryptionKey>& key);
 
 }  // namespace cubby::detail

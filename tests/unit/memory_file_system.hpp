@@ -116,6 +116,9 @@ class MemoryFileSystem final : public detail::FileSystem {
     names_[path.string()] = file;
     return std::make_unique<MemoryMappedFile>(*this, file, path);
   }
+  std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t) override {
+    detail::throw_io_error("creating", path, ENOTSUP);  // of no use to what is tested with this
+  }
   std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override {
     step("map", path);
     const auto found = names_.find(path.string());

@@ -148,6 +148,12 @@ class SimulatedDisk final : public detail::FileSystem {
     if (names_.contains(path.string())) detail::throw_io_error("creating", path, EEXIST);
     return std::make_unique<Mapped>(*this, add(path, size), path);
   }
+  std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t size) override {
+    const std::lock_guard lock(mutex_);
+    step("create_reserved", path);
+    if (names_.contains(path.string())) detail::throw_io_error("creating", path, EEXIST);
+    return std::make_unique<Reserved>(*this, add(path, size), path);
+  }
   std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override {
     const std::lock_guard lock(mutex_);
     step("map", path);
@@ -248,6 +254,27 @@ class SimulatedDisk final : public detail::FileSystem {
 
    private:
     std::shared_ptr<File> file_;
+  };
+  class Reserved final : public ReservedFile {
+   public:
+    Reserved(SimulatedDisk& disk, std::shared_ptr<File> file, std::filesystem::path path)
+        : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
+    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+      const std::lock_guard lock(disk_.mutex_);
+      disk_.step("write_at", path_);
+      if (offset + bytes.size() > file_->bytes.size()) detail::throw_io_error("writing", path_, ENOSPC);
+      std::memcpy(file_->bytes.data() + offset, bytes.data(), bytes.size());
+    }
+    void sync() override {
+      const std::lock_guard lock(disk_.mutex_);
+      disk_.step("sync_reserved", path_);
+      file_->synced = file_->bytes;
+    }
+
+   private:
+    SimulatedDisk& disk_;
+    std::shared_ptr<File> file_;
+    std::filesystem::path path_;
   };
   class Mapped final : public MappedFile {
    public:
