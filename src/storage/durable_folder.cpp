@@ -54,6 +54,13 @@ bool DurableFolder::has_changed() const {
   return !now || now->checkpoint != manifest_.checkpoint || now->closed != manifest_.closed;
 }
 
+std::uint64_t DurableFolder::keys() const {
+  if (manifest_.checkpoint == 0) return 0;
+  const auto file = settings_.files->open(settings_.folder / checkpoint_name(manifest_.checkpoint));
+  constexpr std::uint64_t kLeastBytes = 8;  // each begins at a multiple of it
+  return file ? std::min(manifest_.keys, file->size() / kLeastBytes) : 0;
+}
+
 void DurableFolder::load(const std::function<void(const LoggedOperation&)>& key,
                          const std::function<void(const LoggedOperation&)>& operation) {
   if (manifest_.checkpoint != 0) load_checkpoint(*settings_.files, settings_.folder, manifest_, settings_.key, key);

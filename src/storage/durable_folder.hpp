@@ -40,6 +40,8 @@ class DurableFolder {
   DurableFolder(const DurableFolder&) = delete;
   DurableFolder& operator=(const DurableFolder&) = delete;
 
+  /// Keys in the checkpoint, as far as its size makes that likely.
+  std::uint64_t keys() const;
   /// Hands out what the store holds: first each key of the checkpoint, from several threads at once; then the log's operations
   /// in order, from this one. Errc::corrupt.
   void load(const std::function<void(const LoggedOperation&)>& key,

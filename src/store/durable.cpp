@@ -47,6 +47,7 @@ void Store::start_durable() {
     settings.on_growth = [this] { checkpoint_if_due(); };
     durable_ = std::make_unique<DurableFolder>(std::move(settings));
     const auto sink = [this](const LoggedOperation& operation) { replay(operation); };
+    make_room(durable_->keys());
     durable_->load(sink, sink);
   };
   loading_ = true;
@@ -80,6 +81,13 @@ void Store::start_durable() {
   });
   loading_ = false;
   give_up.store = nullptr;
+}
+
+void Store::make_room(std::size_t keys) {
+  const std::lock_guard lock(structure_);
+  const EpochGuard guard(thread_record());
+  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), nullptr});
+  dispose_later(table_.reset(table_.make_reset(keys)), std::move(disposal));
 }
 
 void Store::replay(const LoggedOperation& operation) {

@@ -278,6 +278,8 @@ class Store : public std::enable_shared_from_this<Store> {
   // --- durable.cpp
   void start_durable();
   /// Carries out what a checkpoint or the log says. REQUIRES: the store is being loaded.
+  /// An empty table with room for so many keys. REQUIRES: nobody uses the store.
+  void make_room(std::size_t keys);
   void replay(const LoggedOperation& operation);
   void close_durable(bool whatever_happens);
   /// Writes a checkpoint; `closing`: the last one, as nobody writes any more. REQUIRES: saving_ held.

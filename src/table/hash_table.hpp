@@ -101,7 +101,7 @@ class HashTable {
   };
 
   explicit HashTable(Traits& traits, unsigned min_bits = 4) : traits_(traits), min_bits_(min_bits) {
-    root_.store(make_chain(0, 0), std::memory_order_release);
+    root_.store(make_chain(0, 0, min_bits), std::memory_order_release);
   }
   HashTable(const HashTable&) = delete;
   HashTable& operator=(const HashTable&) = delete;
@@ -324,7 +324,12 @@ class HashTable {
     }
   };
   using Prepared = std::unique_ptr<Table, DestroyChain>;
-  Prepared make_reset() { return Prepared(make_chain(kWaiters, chain()->number + 1)); }
+  Prepared make_reset() { return Prepared(make_chain(kWaiters, chain()->number + 1, min_bits_)); }
+  /// With room for so many keys. REQUIRES: no key has waiters.
+  Prepared make_reset(std::size_t keys) {
+    const auto bits = static_cast<unsigned>(std::countr_zero(std::bit_ceil(keys * 2 / kFull + 1)));
+    return Prepared(make_chain(0, chain()->number + 1, std::max(bits, min_bits_)));
+  }
   Chain* reset(Prepared prepared) noexcept {
     Table* fresh = prepared.release();
     // seq_cst: synchronises with the readers of root_, and with who adds a waiter and then looks at root_ again
@@ -360,10 +365,10 @@ class HashTable {
     return chain.stripes[(hash >> 24) % kStripes].keys;
   }
 
-  Table* make_chain(std::uint64_t flags, std::uint64_t number) {
+  Table* make_chain(std::uint64_t flags, std::uint64_t number, unsigned bits) {
     auto owned = std::make_unique<Chain>();
     owned->number = number;
-    auto* table = new Table(owned.get(), min_bits_);
+    auto* table = new Table(owned.get(), bits);
     Chain* chain = owned.release();
     for (std::size_t index = 0; flags != 0 && index < table->size(); ++index) {
       table->buckets[index].control.store(flags, std::memory_order_relaxed);
