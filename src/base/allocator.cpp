@@ -289,22 +289,31 @@ class alignas(64) Central {
  public:
   // A list of `wanted` blocks or fewer, at least one; sets how many. Throws std::bad_alloc.
   Block* fetch(std::size_t size, std::uint32_t wanted, std::uint32_t& count) {
-    const std::lock_guard lock(mutex_);
-    if (spans_.first == nullptr) spans_.push(heap.take(size));
     Block* list = nullptr;
-    for (count = 0; count < wanted && spans_.first != nullptr; ++count) {
-      Span* const span = spans_.first;
-      Block* block = span->free;
-      if (block != nullptr) {
-        span->free = block->next;
-      } else {
-        block = reinterpret_cast<Block*>(span->begin + size * span->carved++);
+    char* fresh = nullptr;  // blocks that were never used, side by side
+    std::uint32_t fresh_count = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (spans_.first == nullptr) spans_.push(heap.take(size));
+      for (count = 0; count < wanted && spans_.first != nullptr; ++count) {
+        Span* const span = spans_.first;
+        if (Block* block = span->free) {
+          span->free = block->next;
+          list = ::new (block) Block{list};
+        } else {
+          char* const next = span->begin + size * span->carved;
+          if (fresh_count == 0) fresh = next;
+          if (next != fresh + size * fresh_count) break;  // of another span
+          ++span->carved;
+          ++fresh_count;
+        }
+        ++span->live;
+        if (span->full()) spans_.remove(span);
       }
-      ++span->live;
-      if (span->full()) spans_.remove(span);
-      list = ::new (block) Block{list};
+      live_.store(live_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
     }
-    live_.store(live_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+    // Their first touch faults, which takes its time: not under the lock.
+    while (fresh_count > 0) list = ::new (fresh + size * --fresh_count) Block{list};
     return list;
   }
 
