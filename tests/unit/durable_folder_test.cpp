@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <random>
+#include <shared_mutex>
 
 #include "simulated_disk.hpp"
 
@@ -187,6 +188,114 @@ TEST_P(Folder, UnfinishedRecordsOfADeadProcessDontEndTheLogOfADeadMachine) {
   }
   { EXPECT_EQ(Numbers(*left, Sync::always(), key()).last(), 2); }  // opened, and nothing else
   for (int tries = 0; tries < 20; ++tries) EXPECT_EQ(Numbers(*left->after_power_loss(random), Sync::never(), key()).last(), 2);
+}
+
+/// The name of the window that holds records.
+std::string used_window(const SimulatedDisk& disk) {
+  for (const auto& [name, bytes] : disk.contents()) {
+    const bool is_window = name.find("/window.") != std::string::npos;
+    if (is_window && bytes.find_first_not_of('\0', LogWindow::kImageOffset + kSegmentStart) != std::string::npos) return name;
+  }
+  return {};
+}
+
+TEST_P(Folder, WindowsAreUsedAgainAndNothingIsLost) {
+  SimulatedDisk disk;
+  std::unique_ptr<SimulatedDisk> left;
+  {
+    Numbers store(disk, Sync::never(), key());
+    for (int step = 0; step < 200; ++step) store.append(5000);  // a segment takes 64 KiB
+    store.append(100'000);                                       // more than a window takes
+    for (int step = 0; step < 30; ++step) store.append(5000);
+    left = disk.after_process_death();
+  }
+  std::size_t windows = 0;
+  for (const auto& [name, bytes] : left->contents()) windows += name.find("/window.") != std::string::npos ? 1 : 0;
+  EXPECT_EQ(windows, 3U);
+  Numbers again(*left, Sync::never(), key());
+  EXPECT_EQ(again.last(), 231);
+  again.append(10);
+  EXPECT_EQ(Numbers(*left->after_process_death(), Sync::never(), key()).last(), 232);
+}
+
+TEST_P(Folder, AMissingWindowIsDamage) {
+  SimulatedDisk disk;
+  std::unique_ptr<SimulatedDisk> left;
+  {
+    Numbers store(disk, Sync::never(), key());
+    store.append(10);
+    left = disk.after_process_death();
+  }
+  const std::string window = used_window(*left);
+  const std::string bytes = left->contents().at(window);
+  left->erase(window);
+  try {
+    Numbers(*left, Sync::never(), key());
+    FAIL() << "opened without its window";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Errc::corrupt);
+    EXPECT_NE(std::string(error.what()).find("window"), std::string::npos);
+  }
+  // The machine has died since: what was never synced may be gone.
+  std::mt19937_64 random(seed());
+  EXPECT_LE(Numbers(*left->after_power_loss(random), Sync::never(), key()).last(), 1);
+}
+
+TEST_P(Folder, ACopyOfWhatADeadProcessLeftHasAllOfIt) {
+  SimulatedDisk disk;
+  {
+    Numbers store(disk, Sync::never(), key());
+    for (int step = 0; step < 40; ++step) store.append(5000);
+    SimulatedDisk copy;
+    copy.make_folder("/data/store");
+    for (const auto& [name, bytes] : disk.contents()) copy.put("/elsewhere" + name, bytes);  // takes inodes
+    for (const auto& [name, bytes] : disk.contents()) copy.put(name, bytes);
+    EXPECT_EQ(Numbers(copy, Sync::never(), key()).last(), 40);
+  }
+}
+
+TEST(EncryptedFolder, NobodyWithoutTheKeyDropsARecordOrPutsAnEnd) {
+  SimulatedDisk disk;
+  std::unique_ptr<SimulatedDisk> left;
+  std::uint64_t offset = 0, size = 0;
+  {
+    Numbers store(disk, Sync::never(), some_key());
+    store.append(10);
+    offset = kSegmentStart;
+    store.append(10);
+    store.append(10);
+    left = disk.after_process_death();
+  }
+  const std::string window = used_window(*left);
+  const std::string sound = left->contents().at(window);
+  std::string image = sound.substr(LogWindow::kImageOffset);
+  const auto bytes = std::as_writable_bytes(std::span(image));
+  const FileHeader header = *FileHeader::read(bytes);
+  const FrameCodec keyless(header.salt, std::nullopt, header.version);
+  const auto word = [&](std::uint64_t at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, image.data() + at, sizeof value);
+    return value;
+  };
+  const auto put = [&](std::uint64_t at, std::uint64_t value) { std::memcpy(image.data() + at, &value, sizeof value); };
+  const auto refused = [&] {
+    left->put(window, sound.substr(0, LogWindow::kImageOffset) + image);
+    EXPECT_THROW(Numbers(*left, Sync::never(), some_key()), Error);
+    image = sound.substr(LogWindow::kImageOffset);
+  };
+  size = keyless.read_head(word(offset), offset)->size;
+  offset += size;  // the second record: void
+  size = keyless.read_head(word(offset), offset)->size;
+  std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(offset + 8), size - 16, '\0');
+  put(offset + size - 8, keyless.void_mark(word(offset), offset));
+  refused();
+  // an end in its place, and zeros behind
+  std::fill(image.begin() + static_cast<std::ptrdiff_t>(offset), image.end(), '\0');
+  put(offset, keyless.head({FrameKind::generation_end, keyless.end_size()}, offset));
+  put(offset + 8, keyless.end_mark(word(offset), offset));
+  refused();
+  left->put(window, sound);
+  EXPECT_EQ(Numbers(*left, Sync::never(), some_key()).last(), 3);
 }
 
 TEST_P(Folder, ADamagedHeaderBehindAnOpenEndIsDamage) {
@@ -384,12 +493,13 @@ TEST_P(Folder, ManyThreadsAppendAndAllIsThere) {
   settings.key = key();
   settings.sync = Sync::always();
   settings.checkpoint_after = 64 << 10;
-  settings.wait_for_publishers = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
+  std::shared_mutex publishing;
+  settings.wait_for_publishers = [&] { const std::lock_guard all_have_ended(publishing); };
   settings.on_growth = [] {};
   auto folder = std::make_unique<DurableFolder>(settings);
   folder->load([](const LoggedOperation&) {}, [](const LoggedOperation&) {});
   folder->begin(1);
-  constexpr int kThreads = 8, kEach = 300;
+  constexpr int kThreads = 8, kEach = 600;  // through windows that are used several times
   {
     std::vector<std::jthread> threads;
     for (int thread = 0; thread < kThreads; ++thread) {
@@ -403,11 +513,14 @@ TEST_P(Folder, ManyThreadsAppendAndAllIsThere) {
           operation.value = &value;
           OperationWriter measure;
           measure.write(operation);
-          const Log::Record record = folder->log().reserve(1, measure.body_size() + static_cast<std::uint64_t>(number % 5) * 8);
+          std::shared_lock publisher(publishing);
+          const Log::Record record =
+              folder->log().reserve(1, measure.body_size() + static_cast<std::uint64_t>(number % 50) * 8);
           OperationWriter writer(record.body());
           writer.write(operation);
           writer.pad(record.frame - folder->log().frame_size(0));
           folder->log().complete(record);
+          publisher.unlock();
           if (number % 50 == 0) folder->log().acknowledge(record.end());
         }
       });

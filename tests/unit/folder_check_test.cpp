@@ -180,7 +180,9 @@ void flip_all(const SmallStore& store, const std::vector<Spared>& spared = {}) {
     while (used > 0 && bytes[used - 1] == 0) --used;
     Patch patch(path);
     for (std::uint64_t byte = 0; byte < size; ++byte) {
-      const bool every_bit = byte < used + 16 || byte + 8 > size;
+      // A window's first page is zeros but for its beginning.
+      const bool in_gap = name.starts_with("window.") && byte > FileHeader::kBytes + 16 && byte < LogWindow::kImageOffset - 16;
+      const bool every_bit = (byte < used + 16 && !in_gap) || byte + 8 > size;
       if (!every_bit && byte % 251 != 0) continue;
       bool is_spared = false;
       for (const Spared& range : spared) is_spared |= range.file == name && byte >= range.from && byte < range.to;

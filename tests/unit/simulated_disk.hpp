@@ -87,6 +87,15 @@ class SimulatedDisk final : public detail::FileSystem {
       auto copy = std::make_shared<File>(*file);
       disk->names_[name] = disk->synced_names_[name] = copy;
     }
+    // A process dies at one instant, and somebody may be storing to mapped memory: until all of it stands still.
+    for (bool still = false; !still;) {
+      still = true;
+      for (const auto& [name, file] : names_) {
+        if (disk->names_[name]->bytes == file->bytes) continue;
+        disk->names_[name]->bytes = file->bytes;
+        still = false;
+      }
+    }
     return disk;
   }
 
