@@ -69,14 +69,15 @@ std::optional<std::uint64_t> LogSegment::append_head(FrameHead head, std::uint64
     if (word(offset).compare_exchange_strong(found, codec_.head(head, offset), std::memory_order_acq_rel,
                                              std::memory_order_acquire)) {
       std::uint64_t seen = offset;
-      tail_.compare_exchange_strong(seen, offset + head.size, std::memory_order_seq_cst, std::memory_order_relaxed);
+      if (head.kind == FrameKind::data)
+        tail_.compare_exchange_strong(seen, offset + head.size, std::memory_order_seq_cst, std::memory_order_relaxed);
       return offset;
     }
     const FrameHead other = *codec_.read_head(found, offset);  // invariant 1
+    if (other.kind != FrameKind::data) return std::nullopt;
     // Help its writer, who may have been descheduled. If that fails somebody has done so.
     std::uint64_t seen = offset;
     tail_.compare_exchange_strong(seen, offset + other.size, std::memory_order_seq_cst, std::memory_order_acquire);
-    if (other.kind != FrameKind::data) return std::nullopt;
     offset += other.size;
   }
 }

@@ -15,7 +15,8 @@
 ///  whose
 ///     writer has not moved the tail yet.
 ///  2. A frame's bytes are written by who reserved it only, and once.
-///  3. Nothing is reserved behind an end (segment_end, generation_end), and there is always room for one.
+///  3. Nothing is reserved behind an end (segment_end, generation_end), as the tail stays where the end begins; and there is
+///     always room for one.
 ///  4. What is written from the window into the file is complete, and the window goes only when nobody touches it any more.
 ///
 /// Thread safety: reserve(), complete(), discard() and end() by any threads, tail() too; leave_memory() beside who syncs; the
@@ -64,8 +65,10 @@ class LogSegment {
   /// Ends the segment. Once.
   void end(FrameKind kind) noexcept;
 
-  /// First byte behind what has been reserved.
-  std::uint64_t tail() const noexcept { return tail_.load(std::memory_order_seq_cst); }
+  /// First byte behind what has been reserved, an end included.
+  std::uint64_t tail() const noexcept {
+    return tail_.load(std::memory_order_seq_cst) + (ended() ? codec_.end_size() : 0);
+  }
   bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
   /// Half of it is used: time to prepare the next.
   bool half_used() const noexcept { return tail() > header_.size / 2; }
