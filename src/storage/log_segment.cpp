@@ -61,25 +61,17 @@ void LogSegment::give_memory(FileSystem& files, std::unique_ptr<LogWindow>& wind
 }
 
 std::optional<std::uint64_t> LogSegment::append_head(FrameHead head, std::uint64_t room) noexcept {
-  std::uint64_t offset = tail_.load(std::memory_order_acquire);
-  for (;;) {
-    if (offset + room > bytes_.size()) return std::nullopt;
+  const auto put = [&](std::uint64_t offset) {
     std::uint64_t found = 0;
     // (1) acq_rel: the next writer finds the length; acquire: an end that is found was put after what it ends
-    if (word(offset).compare_exchange_strong(found, codec_.head(head, offset), std::memory_order_acq_rel,
-                                             std::memory_order_acquire)) {
-      std::uint64_t seen = offset;
-      if (head.kind == FrameKind::data)
-        tail_.compare_exchange_strong(seen, offset + head.size, std::memory_order_seq_cst, std::memory_order_relaxed);
-      return offset;
-    }
+    word(offset).compare_exchange_strong(found, codec_.head(head, offset), std::memory_order_acq_rel, std::memory_order_acquire);
+    return found;
+  };
+  const auto read = [&](std::uint64_t found, std::uint64_t offset) {
     const FrameHead other = *codec_.read_head(found, offset);  // invariant 1
-    if (other.kind != FrameKind::data) return std::nullopt;
-    // Help its writer, who may have been descheduled. If that fails somebody has done so.
-    std::uint64_t seen = offset;
-    tail_.compare_exchange_strong(seen, offset + other.size, std::memory_order_seq_cst, std::memory_order_acquire);
-    offset += other.size;
-  }
+    return ReservedHead{other.size, other.kind != FrameKind::data};
+  };
+  return tail_.append({head.size, head.kind != FrameKind::data}, room, bytes_.size(), put, read);
 }
 
 std::optional<std::uint64_t> LogSegment::reserve(std::uint64_t frame) noexcept {

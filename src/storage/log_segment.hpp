@@ -6,9 +6,8 @@
 /// The memory is a window's (log_window.hpp), from which it is written into the file later; or the file itself, mapped, where
 /// no window is free, or a record is larger than one.
 ///
-/// A record is reserved by one compare-and-swap of the word at the tail, from zero to the record's head, so whatever was
-/// reserved has its length in the memory, be it ever completed or not. Whoever finds a head where the tail should be moves the
-/// tail past it: nobody waits for anybody. The record is complete once its mark is stored.
+/// A record is reserved by putting its head at the tail (log_tail.hpp), so whatever was reserved has its length in the memory, be
+/// it ever completed or not. It is complete once its mark is stored.
 ///
 /// Invariants
 ///  1. Below the tail there are frames without a gap, each with a valid head. From the tail on all is zero, but for a head
@@ -31,7 +30,9 @@
 #include <optional>
 #include <span>
 
+#include "base/atomics.hpp"
 #include "storage/durable_files.hpp"
+#include "storage/log_tail.hpp"
 #include "storage/log_window.hpp"
 
 namespace cubby::detail {
@@ -67,7 +68,7 @@ class LogSegment {
 
   /// First byte behind what has been reserved, an end included.
   std::uint64_t tail() const noexcept {
-    return tail_.load(std::memory_order_seq_cst) + (ended() ? codec_.end_size() : 0);
+    return tail_.offset() + (ended() ? codec_.end_size() : 0);
   }
   bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
   /// Half of it is used: time to prepare the next.
@@ -118,7 +119,7 @@ class LogSegment {
   std::unique_ptr<FileSystem::MappedFile> mapped_;  ///< instead of a window
   std::unique_ptr<LogWindow> window_;               ///< under flushing_, but for those who write records
   std::span<std::byte> bytes_;
-  alignas(64) std::atomic<std::uint64_t> tail_{kSegmentStart};
+  alignas(64) LogTail<StdAtomics> tail_{kSegmentStart};
   std::atomic<std::uint64_t> prepared_{0};  ///< up to here the memory has been asked for
   std::atomic<bool> ended_{false};
   std::atomic<bool> has_memory_{false};
