@@ -431,14 +431,15 @@ TEST_F(Durable, AKeyForAStoreThatHasNoneIsWrong) {
 
 // --- files of older versions
 
-/// What was written by version 0.1.0: a checkpoint and a log, left by a process that was killed.
-TEST_F(Durable, FilesOfVersion1Open) {
+/// What was written in each version of the format: a checkpoint and a log, in version 2 in a window, left by a process that was
+/// killed.
+TEST_F(Durable, FilesOfEachVersionOpen) {
   const Value expected = read_json(fs::path(CUBBY_GOLDEN_FOLDER) / "contents.json");
-  for (const char* name : {"v1-plain", "v1-encrypted"}) {
+  for (const std::string_view name : {"v1-plain", "v1-encrypted", "v2-plain", "v2-encrypted"}) {
     fs::remove_all(folder());
     fs::copy(fs::path(CUBBY_GOLDEN_FOLDER) / name, folder(), fs::copy_options::recursive);
     Options golden = options();
-    if (name == std::string_view("v1-encrypted")) golden.encryption_key = key_of(1);
+    if (name.ends_with("-encrypted")) golden.encryption_key = key_of(1);
     for (const bool read_only : {true, false}) {
       golden.read_only = read_only;
       Datastore store = cubby::open("golden", golden);
