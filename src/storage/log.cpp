@@ -250,7 +250,7 @@ void Log::acknowledge(const LogPlace& place) {
     const std::lock_guard lock(pending_lock_);
     if (synced_ >= place) return;
     if (failed()) {
-      self.state.store(Pending::failed, std::memory_order_relaxed);
+      self.state.store(Pending::gave_up, std::memory_order_relaxed);
     } else if (!led_) {
       led_ = true;
       self.state.store(Pending::leads, std::memory_order_relaxed);
@@ -260,14 +260,14 @@ void Log::acknowledge(const LogPlace& place) {
   }
   int state = 0;
   // acquire: what is on the disk was synced before
-  while ((state = self.state.load(std::memory_order_acquire)) != Pending::on_disk && state != Pending::failed) {
+  while ((state = self.state.load(std::memory_order_acquire)) != Pending::on_disk && state != Pending::gave_up) {
     if (state == Pending::leads) {
       lead(self);
     } else {
       self.parker->park();
     }
   }
-  if (state == Pending::failed)
+  if (state == Pending::gave_up)
     throw Error(Errc::io, "the log can't be synced (" + failure() + "): what was written may be lost with the power");
 }
 
@@ -278,7 +278,7 @@ void Log::lead(Pending& self) noexcept {
   {
     const std::lock_guard lock(pending_lock_);
     if (failed()) {
-      self.state.store(Pending::failed, std::memory_order_relaxed);
+      self.state.store(Pending::gave_up, std::memory_order_relaxed);
     } else if (synced_ >= self.place) {
       self.state.store(Pending::on_disk, std::memory_order_relaxed);
     } else {
@@ -327,7 +327,7 @@ void Log::fail_all(const std::string& why) noexcept {
     failed_.store(true, std::memory_order_release);
     for (Pending* each : pending_) {
       woken.push_back(each->parker);
-      each->state.store(Pending::failed, std::memory_order_release);
+      each->state.store(Pending::gave_up, std::memory_order_release);
     }
     pending_.clear();
   }

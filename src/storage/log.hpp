@@ -136,8 +136,8 @@ class Log {
   struct Pending {
     LogPlace place;
     Parker* parker = nullptr;
-    enum State : int { waiting, on_disk, failed, leads };
-    std::atomic<int> state{waiting};  ///< leads: it is its turn to sync
+    enum State : int { waiting, on_disk, gave_up, leads };
+    std::atomic<int> state{waiting};  ///< gave_up: a sync has failed; leads: it is its turn to sync
   };
 
   /// REQUIRES: rolling_ held, for what has to do with windows.
