@@ -33,7 +33,7 @@ namespace detail {
 /// block is shared; docs/design.md draws them.
 struct Block {
   std::atomic<std::uint32_t> references;
-  std::uint32_t units;  ///< allocated size, in units of 16 bytes
+  std::atomic<std::uint32_t> shape;  ///< allocated size, in units of 16 bytes; the upper bits: see value/write.hpp
 };
 
 /// Frees a block whose last reference is gone.

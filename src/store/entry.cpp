@@ -11,10 +11,33 @@ namespace {
 
 // Values up to this lie in the entry: a read touches them with the key. Larger ones are shared instead of copied by a write.
 constexpr std::size_t kLargestNode = 2048;
+static_assert(kLargestNode == kLargestRoomyNode);
 
 }  // namespace
 
+inline void Entry::fill(const Plan& plan, Form form, std::uint8_t flags) noexcept {
+  new (&version_) std::atomic<std::uint32_t>(0);
+  new (&created_) std::atomic<std::uint32_t>(0);
+  key_size_ = static_cast<std::uint16_t>(plan.key.size());
+  form_ = form;
+  flags_ = static_cast<std::uint8_t>(flags | (plan.expires ? kExpires : 0));
+  if (plan.expires) new (&expiry()) Expiry{kNoDeadline, nullptr};
+  std::memcpy(const_cast<char*>(key().data()), plan.key.data(), plan.key.size());
+}
+
+/// Null if the value's block has no room, or not now. REQUIRES: a counted value.
+inline Entry* Entry::make_in_place(const Plan& plan, std::size_t head) {
+  if (!ValueAccess::may_have_room(*plan.value) || head + plan.key.size() > kRoomyOffset) return nullptr;
+  Block* block = ValueAccess::block(*plan.value);
+  if (!take_room(*block)) return nullptr;
+  block->references.fetch_add(1, std::memory_order_relaxed);
+  auto* entry = static_cast<Entry*>(block);
+  entry->fill(plan, static_cast<Form>(ValueAccess::tag(*plan.value)), kInPlace);
+  return entry;
+}
+
 Entry* Entry::make(const Plan& plan) {
+  const std::size_t head = plan.expires ? kExpiryOffset + sizeof(Expiry) : sizeof(Entry);
   std::size_t payload = 0;
   Form form = Form::queue;
   Value apart;
@@ -23,6 +46,8 @@ Entry* Entry::make(const Plan& plan) {
   } else if (!ValueAccess::is_counted(*plan.value)) {
     form = Form::inside;
     payload = 2 * sizeof(std::uint64_t);
+  } else if (Entry* entry = make_in_place(plan, head)) {
+    return entry;
   } else if (const std::size_t node = ValueAccess::node_size(*plan.value); node <= kLargestNode) {
     form = static_cast<Form>(ValueAccess::tag(*plan.value));
     payload = node;
@@ -31,18 +56,11 @@ Entry* Entry::make(const Plan& plan) {
     payload = sizeof(Value);
     apart = ValueAccess::compact(*plan.value);
   }
-  const std::size_t head = plan.expires ? kExpiryOffset + sizeof(Expiry) : sizeof(Entry);
   const std::size_t bytes = (((head + plan.key.size() + 7) & ~std::size_t{7}) + payload + 15) & ~std::size_t{15};
   auto* entry = static_cast<Entry*>(allocate(bytes));
   new (&entry->references) std::atomic<std::uint32_t>(1);
-  entry->units = static_cast<std::uint32_t>(bytes / 16);
-  new (&entry->version_) std::atomic<std::uint32_t>(0);
-  new (&entry->created_) std::atomic<std::uint32_t>(0);
-  entry->key_size_ = static_cast<std::uint16_t>(plan.key.size());
-  entry->form_ = form;
-  entry->flags_ = plan.expires ? kExpires : 0;
-  if (plan.expires) new (&entry->expiry()) Expiry{kNoDeadline, nullptr};
-  std::memcpy(const_cast<char*>(entry->key().data()), plan.key.data(), plan.key.size());
+  new (&entry->shape) std::atomic<std::uint32_t>(make_shape(bytes, Room::none));
+  entry->fill(plan, form, 0);
   switch (form) {
     case Form::queue:
       new (entry->payload()) QueuePayload;
@@ -56,7 +74,7 @@ Entry* Entry::make(const Plan& plan) {
       new (entry->payload()) Value(std::move(apart));
       break;
     default:
-      ValueAccess::copy_node(*plan.value, entry->payload());
+      std::memcpy(entry->payload(), ValueAccess::node(*plan.value), payload);
   }
   return entry;
 }
@@ -80,7 +98,7 @@ Value Entry::flattened() const {
   const QueuePayload& payload = queue_payload();
   if (payload.queue.size() == 0) return Value::array({});
   Block* flat = payload.flat.load(std::memory_order_acquire);  // synchronises with the exchange below
-  if (flat != nullptr) return ValueAccess::retained(flat, kRootOffset, node::kArray);
+  if (flat != nullptr) return ValueAccess::retained(flat, root_offset(*flat), node::kArray);
   Value array = payload.queue.flatten();
   flat = ValueAccess::block(array);
   flat->references.fetch_add(1, std::memory_order_relaxed);
@@ -97,7 +115,7 @@ Value Entry::value_or_length() const {
 }
 
 std::size_t Entry::bytes() const noexcept {
-  std::size_t bytes = std::size_t{units} * 16;
+  std::size_t bytes = bytes_of(*this);
   if (is_queue()) bytes += queue().bytes();
   if (form_ == Form::apart) bytes += ValueAccess::node_size(*reinterpret_cast<const Value*>(payload()));
   return bytes;
@@ -116,9 +134,14 @@ void Entry::release(Entry* entry) noexcept {
   detail::destroy(entry);
 }
 
+void Entry::drop(Entry* entry) noexcept {
+  if ((entry->flags_ & kInPlace) != 0) leave_room(*entry);
+  release(entry);
+}
+
 void Entry::dispose(Entry* entry) noexcept {
   if (entry->is_queue()) entry->queue_to_fill().destroy();
-  release(entry);
+  drop(entry);
 }
 
 }  // namespace cubby::detail

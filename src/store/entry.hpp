@@ -19,10 +19,13 @@
 ///
 ///   0      4       8         12        16         18     19      20
 ///   +------+-------+---------+---------+----------+------+-------+- - - - - - - - - - - -+-----+- - - - -+---------+
-///   | refs | units | version | created | key size | form | flags | (4) deadline, reminder | key | padding | payload |
+///   | refs | shape | version | created | key size | form | flags | (4) deadline, reminder | key | padding | payload |
 ///   +------+-------+---------+---------+----------+------+-------+- - - - - - - - - - - -+-----+- - - - -+---------+
 ///
 /// Deadline and reminder (8 bytes each, after 4 of padding) are there only if the key has been given a time to live.
+///
+/// A value that was just made lies in a block with room for all this in front of its node (value/write.hpp): then head and key
+/// are written there, and nothing is copied. Else the value is copied into a block that is made for it.
 ///
 /// The payload, by form: the words of a value that lies in itself; a node (the value's bytes, which Values that readers take
 /// out share with the entry, by its reference count); a Value whose node is large, in a block apart; or a queue's header.
@@ -67,6 +70,11 @@ class Entry : public Block {
 
   /// Throws std::bad_alloc, Errc::value_too_large. The deadline, if there's room, is none.
   static Entry* make(const Plan& plan);
+
+  /// Whether the entry lies in the block that the value is the node of.
+  bool holds(const Value& value) const noexcept {
+    return ValueAccess::is_counted(value) && ValueAccess::block(value) == this && ValueAccess::offset(value) == payload_offset();
+  }
 
   std::string_view key() const noexcept { return {reinterpret_cast<const char*>(this) + key_offset(), key_size_}; }
   bool has_key(std::string_view wanted) const noexcept {
@@ -124,8 +132,10 @@ class Entry : public Block {
   std::size_t bytes() const noexcept;
 
   void retain() const noexcept { const_cast<Entry*>(this)->references.fetch_add(1, std::memory_order_relaxed); }
-  /// Gives up a reference. The elements of a queue belong to the newest version of it, and are not touched.
+  /// Gives up a reference that was taken by retain().
   static void release(Entry* entry) noexcept;
+  /// Gives up the table's reference. The elements of a queue belong to the newest version of it, and are not touched.
+  static void drop(Entry* entry) noexcept;
   /// Destroys the elements of a queue, and gives up the table's reference. REQUIRES: the entry is its queue's newest version,
   /// and nobody reads it any more.
   static void dispose(Entry* entry) noexcept;
@@ -135,7 +145,7 @@ class Entry : public Block {
     std::atomic<std::int64_t> deadline;
     Reminder* reminder;
   };
-  static constexpr std::uint8_t kExpires = 1;
+  static constexpr std::uint8_t kExpires = 1, kInPlace = 2;  // the latter: in the room of the value's own block
   static constexpr std::size_t kExpiryOffset = 24;
 
   Expiry& expiry() const noexcept {
@@ -144,7 +154,11 @@ class Entry : public Block {
   std::uint32_t key_offset() const noexcept {
     return static_cast<std::uint32_t>(has_deadline() ? kExpiryOffset + sizeof(Expiry) : sizeof(Entry));
   }
-  std::uint32_t payload_offset() const noexcept { return (key_offset() + key_size_ + 7u) & ~7u; }
+  std::uint32_t payload_offset() const noexcept {
+    return (flags_ & kInPlace) != 0 ? kRoomyOffset : (key_offset() + key_size_ + 7u) & ~7u;
+  }
+  static Entry* make_in_place(const Plan& plan, std::size_t head);
+  void fill(const Plan& plan, Form form, std::uint8_t flags) noexcept;
   std::byte* payload() const noexcept { return reinterpret_cast<std::byte*>(const_cast<Entry*>(this)) + payload_offset(); }
   const QueuePayload& queue_payload() const noexcept { return *reinterpret_cast<const QueuePayload*>(payload()); }
   Value flattened() const;

@@ -19,7 +19,7 @@ void KeyWrite::discard() noexcept {
     if (queue_goes_on_) fresh_->queue_to_fill().abandon(entry->queue());
     if (queue_goes_on_ || queue_borrowed_) {
       removed.forget();
-      Entry::release(fresh_);
+      Entry::drop(fresh_);
     } else if (shown_) {
       removed.drain([](void* object, void (*free)(void*), std::size_t bytes) { retire(object, free, bytes); });
       Store::retire_entry(fresh_, nullptr, false);
@@ -262,9 +262,9 @@ void KeyWrite::finish(ThreadRecord& record) noexcept {
 
 void Store::retire_entry(Entry* entry, Cut* cut, bool queue_goes_on) noexcept {
   if (!entry->is_queue() || queue_goes_on) {
-    const std::size_t bytes = queue_goes_on ? std::size_t{entry->units} * 16 : entry->bytes();
+    const std::size_t bytes = queue_goes_on ? bytes_of(*entry) : entry->bytes();
     retire(
-        entry, [](void* old) { Entry::release(static_cast<Entry*>(old)); }, bytes);
+        entry, [](void* old) { Entry::drop(static_cast<Entry*>(old)); }, bytes);
     return;
   }
   const auto dispose = [](void* old) { Entry::dispose(static_cast<Entry*>(old)); };

@@ -50,7 +50,7 @@ void Removed::release_block(void* block) noexcept {
 }
 std::size_t Removed::bytes_of(const Item& item) noexcept {
   return item.is_chunk ? chunk_bytes(static_cast<Chunk*>(item.object)->capacity)
-                       : std::size_t{static_cast<Block*>(item.object)->units} * 16;
+                       : detail::bytes_of(*static_cast<Block*>(item.object));
 }
 
 std::size_t Queue::End::reserve(std::size_t elements) {

@@ -31,6 +31,8 @@ struct ValueAccess {
   static Block* block(const Value& value) noexcept { return value.block(); }
   static std::uint32_t offset(const Value& value) noexcept { return static_cast<std::uint32_t>(value.head_ >> 32); }
   static const std::byte* node(const Value& value) noexcept { return node_at(value.block(), offset(value)); }
+  /// Whether the value is the node of a block that may have room in front of it. REQUIRES is_counted.
+  static bool may_have_room(const Value& value) noexcept { return offset(value) == kRoomyOffset; }
 
   /// Bytes of its node, a multiple of 8; 0 if the value lies in itself.
   static std::size_t node_size(const Value& value) noexcept {

@@ -45,13 +45,38 @@ void sort_by_name(std::span<Composer::Item> items) {
 
 }  // namespace
 
-Block* allocate_block(std::uint64_t node_size) {
+NewBlock allocate_block(std::uint64_t node_size) {
   if (node_size > node::kMaxNodeSize) throw_too_large();
-  const std::size_t bytes = (kRootOffset + static_cast<std::size_t>(node_size) + 15) & ~std::size_t{15};
-  return ::new (allocate(bytes)) Block{1, static_cast<std::uint32_t>(bytes / 16)};
+  const bool roomy = node_size >= kSmallestRoomyNode && node_size <= kLargestRoomyNode;
+  const std::uint32_t offset = roomy ? kRoomyOffset : kRootOffset;
+  const std::size_t bytes = (offset + static_cast<std::size_t>(node_size) + 15) & ~std::size_t{15};
+  return {::new (allocate(bytes)) Block{1, make_shape(bytes, roomy ? Room::fresh : Room::none)}, offset};
 }
 
-void destroy(Block* block) noexcept { deallocate(block, std::size_t{block->units} * 16); }
+void destroy(Block* block) noexcept { deallocate(block, bytes_of(*block)); }
+
+bool take_room(Block& block) noexcept {
+  std::uint32_t seen = block.shape.load(std::memory_order_relaxed);
+  const auto room = static_cast<Room>(seen >> kRoomShift);
+  if (room == Room::none || room == Room::taken) return false;
+  const std::uint32_t size = seen & ((std::uint32_t{1} << kRoomShift) - 1);
+  // (1) acquire: synchronises with (2), after all that the last user and its readers did
+  if (!block.shape.compare_exchange_strong(seen, size | static_cast<std::uint32_t>(Room::taken) << kRoomShift,
+                                           std::memory_order_acquire, std::memory_order_relaxed)) {
+    return false;
+  }
+  // acquire: synchronises with whoever dropped a reference through which the room could be seen
+  if (room == Room::left && block.references.load(std::memory_order_acquire) != 1) {
+    leave_room(block);
+    return false;
+  }
+  return true;
+}
+
+void leave_room(Block& block) noexcept {
+  // (2) A plain store: while the room is taken, nobody else changes the word.
+  block.shape.store(make_shape(bytes_of(block), Room::left), std::memory_order_release);
+}
 
 std::uint64_t scalar_payload_size(std::uint64_t head, std::uint64_t body) noexcept {
   switch (head & 0xff) {
@@ -276,9 +301,9 @@ void Composer::write_container(const Item& item, std::byte* to) const noexcept {
 
 Value Composer::finish(const Item& item) const {
   if (!node::is_node(item.tag())) return ValueAccess::from_words(item.head, item.body);
-  Block* const block = allocate_block(node_size(item));
-  write_node(item, node_at(block, kRootOffset));
-  return ValueAccess::adopted(block, kRootOffset, item.tag());
+  const NewBlock made = allocate_block(node_size(item));
+  write_node(item, made.node());
+  return ValueAccess::adopted(made.block, made.offset, item.tag());
 }
 
 Value make_array(std::span<const std::span<const Value>> runs) {
@@ -300,28 +325,28 @@ Value make_array(std::span<const std::span<const Value>> runs) {
   if (depth >= node::kMaxDepth) throw Error(Errc::invalid_argument, "an array can't be nested deeper than 512 levels");
   const std::uint64_t first_payload = node::kArraySlots + 8 * count;
   const std::uint64_t size = first_payload + payloads;
-  Block* const block = allocate_block(size);
-  std::byte* const to = node_at(block, kRootOffset);
+  const NewBlock made = allocate_block(size);
+  std::byte* const to = made.node();
   write_header(to, size, static_cast<std::uint32_t>(count), depth + 1, 0);
   node::store32(to + node::kHeaderSize, 0);
   SlotWriter writer(to, node::kArraySlots, first_payload);
   for (const std::span<const Value> run : runs) {
     for (const Value& value : run) writer.put(ValueAccess::view(value));
   }
-  return ValueAccess::adopted(block, kRootOffset, node::kArray);
+  return ValueAccess::adopted(made.block, made.offset, node::kArray);
 }
 
 Value ValueAccess::from_node(std::uint64_t tag, const std::byte* node) {
   const std::uint64_t size = node::node_size(tag, node);
-  Block* const block = allocate_block(size);
-  std::memcpy(node_at(block, kRootOffset), node, size);
-  return adopted(block, kRootOffset, tag);
+  const NewBlock made = allocate_block(size);
+  std::memcpy(made.node(), node, size);
+  return adopted(made.block, made.offset, tag);
 }
 
 bool ValueAccess::is_whole_block(const Value& value) noexcept {
   if (!value.counted()) return true;
-  const std::uint64_t whole = (kRootOffset + node_size(value) + 15) / 16;
-  return offset(value) == kRootOffset && value.block()->units == whole;
+  const std::uint64_t whole = (offset(value) + node_size(value) + 15) & ~std::uint64_t{15};
+  return offset(value) == root_offset(*value.block()) && bytes_of(*value.block()) == whole;
 }
 
 }  // namespace cubby::detail

@@ -14,11 +14,42 @@
 
 namespace cubby::detail {
 
-/// A new block with one reference and room for a node of this size at kRootOffset. Throws Errc::value_too_large.
-Block* allocate_block(std::uint64_t node_size);
-
 inline constexpr std::uint32_t kRootOffset = sizeof(Block);
 inline std::byte* node_at(Block* block, std::uint32_t offset) noexcept { return reinterpret_cast<std::byte*>(block) + offset; }
+
+/// A block of middling size has room in front of its node, at kRoomyOffset, for what a store puts before a value: so a value
+/// that was just made is stored without being copied (store/entry.hpp). The room has one user at a time:
+///
+///     fresh --> taken <--> left        (fresh and left: nobody's; left: somebody may still look at what the last user wrote)
+enum class Room : std::uint32_t { none = 0, fresh = 1, taken = 2, left = 3 };
+inline constexpr std::uint32_t kRoomyOffset = 56;
+inline constexpr std::uint64_t kSmallestRoomyNode = 96, kLargestRoomyNode = 2048;  // bytes
+inline constexpr unsigned kRoomShift = 30;
+constexpr std::uint32_t make_shape(std::size_t bytes, Room room) noexcept {
+  return static_cast<std::uint32_t>(bytes / 16) | static_cast<std::uint32_t>(room) << kRoomShift;
+}
+/// Allocated size in bytes.
+inline std::size_t bytes_of(const Block& block) noexcept {
+  return std::size_t{block.shape.load(std::memory_order_relaxed) & ((std::uint32_t{1} << kRoomShift) - 1)} * 16;
+}
+/// Where the node lies in a block that is a value's own.
+inline std::uint32_t root_offset(const Block& block) noexcept {
+  return block.shape.load(std::memory_order_relaxed) >> kRoomShift == 0 ? kRootOffset : kRoomyOffset;
+}
+/// Makes the caller the room's user, if it has none and nobody but the owner of one reference, the caller, can be looking at
+/// what the last one wrote.
+bool take_room(Block& block) noexcept;
+/// Ends that. Whoever still looks at the room holds a reference.
+void leave_room(Block& block) noexcept;
+
+/// A new block with one reference, whose node of this size is at `offset`: kRootOffset or kRoomyOffset. Throws
+/// Errc::value_too_large.
+struct NewBlock {
+  Block* block;
+  std::uint32_t offset;
+  std::byte* node() const noexcept { return node_at(block, offset); }
+};
+NewBlock allocate_block(std::uint64_t node_size);
 
 /// The bytes that a value takes in a container besides its slot. `head` and `body` as in a Value that is no node.
 std::uint64_t scalar_payload_size(std::uint64_t head, std::uint64_t body) noexcept;
