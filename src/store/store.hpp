@@ -50,6 +50,7 @@ struct KeyReminder;
 struct LoadedKey;
 struct KeyWrite;
 class SingleWrite;
+class PlainWrite;
 class KeyLook;
 
 /// What the table needs to know of entries.
@@ -105,6 +106,8 @@ class Store : public std::enable_shared_from_this<Store> {
   void set(std::string_view key, const Value& value, Deadline deadline, bool expired_already = false);
   bool set_once(std::string_view key, const Value& value, Deadline deadline, bool expired_already = false);
   std::optional<Value> swap(std::string_view key, const Value& value);
+  /// The short way (plain_write.hpp); false if something else is needed. REQUIRES: the value's size checked.
+  bool set_plainly(Operation operation, std::string_view key, const Value& value, Deadline deadline);
   Value increment(Operation operation, std::string_view key, const Value& delta);
   Value update(std::string_view key, const Value& patch);
   std::optional<Value> modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f);
@@ -171,10 +174,13 @@ class Store : public std::enable_shared_from_this<Store> {
   friend struct KeyWrite;
   friend class LogEntry;
   friend class SingleWrite;
+  friend class PlainWrite;
   friend class KeyLook;
   friend class TransactionState;
   friend class MultiWrite;
 
+  static constexpr std::size_t kBucketsToHelp = 4;
+  static constexpr std::uint32_t kWritesBetweenChecks = 32;
   enum StateFlags : std::uint32_t { kClosed = 1, kSys = 2, kReadOnly = 4 };
   using Chain = Table::Chain;
 
@@ -238,7 +244,12 @@ class Store : public std::enable_shared_from_this<Store> {
                              std::int64_t deadline, const std::stop_token& stop);
   /// Adds a waiter to the key's list; false if clear() came between, and it has to look again. REQUIRES: the bucket held.
   bool add_waiter(const Table::Held& held, std::uint64_t hash, std::string_view key, Waiter& waiter);
-  void help_after_write(ThreadRecord& record);
+  void help_after_write(ThreadRecord& record) {
+    table_.help(kBucketsToHelp);
+    if (loading_) return;
+    if (++record.writes_to_check % kWritesBetweenChecks == 0) reap_backlog();
+  }
+  void reap_backlog();
   /// Whether a running cut wants the entry left as it is.
   bool cut_wants(const Entry& entry) const noexcept;
   /// Frees an entry that is out of the table, with its queue unless that goes on in another entry.

@@ -3,29 +3,36 @@
 
 #include "store/key_write.hpp"
 #include "store/maintenance.hpp"
+#include "store/plain_write.hpp"
 
 namespace cubby::detail {
 
 namespace {
 
-constexpr std::size_t kBucketsToHelp = 4;
-constexpr std::uint32_t kWritesBetweenChecks = 32;
 constexpr std::int64_t kBacklog = 20'000'000;  // ns that maintenance may be late before writers help
 constexpr std::size_t kKeysToReap = 64;
 
 }  // namespace
 
-void Store::help_after_write(ThreadRecord& record) {
-  table_.help(kBucketsToHelp);
-  if (loading_) return;
-  if (++record.writes_to_check % kWritesBetweenChecks != 0) return;
+void Store::reap_backlog() {
   const std::int64_t due = wheel_.next_due();
   if (due != kNever && due < coarse_now() - kBacklog) [[unlikely]]
     reap(kKeysToReap);
 }
 
+bool Store::set_plainly(Operation operation, std::string_view key, const Value& value, Deadline deadline) {
+  ThreadRecord& record = thread_record();
+  {
+    PlainWrite write(*this, record, key);
+    if (!write.possible() || !write.commit(operation, value, deadline)) return false;
+  }
+  tidy(record);
+  return true;
+}
+
 void Store::set(std::string_view key, const Value& value, Deadline deadline, bool expired_already) {
   check_value_size(Operation::set, key, value);
+  if (!expired_already && set_plainly(Operation::set, key, value, deadline)) return;
   SingleWrite write(*this, Operation::set, key);
   if (expired_already) {
     if (write.occupant == nullptr) return;
@@ -75,6 +82,20 @@ Value Store::sum(Operation operation, std::string_view key, const Value& left, c
 }
 
 Value Store::increment(Operation operation, std::string_view key, const Value& delta) {
+  ThreadRecord& record = thread_record();
+  bool done = false;
+  Value sum_of_both;
+  {
+    PlainWrite plain(*this, record, key);
+    if (plain.possible()) {
+      sum_of_both = plain.entry().with_value([&](const Value& old) { return sum(operation, key, old, delta); });
+      done = plain.commit(operation, sum_of_both, Deadline::keep());
+    }
+  }
+  if (done) {
+    tidy(record);
+    return sum_of_both;
+  }
   SingleWrite write(*this, operation, key);
   const Value old = write.entry != nullptr && !write.entry->is_queue() ? write.entry->value()
                     : write.entry != nullptr                           ? Value()

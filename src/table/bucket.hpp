@@ -93,9 +93,8 @@ struct alignas(64) Bucket {
   typename Policy::template Atomic<Word> slots[kSlots]{};
 };
 
-/// Takes the bucket's lock; false, without it, if the bucket has moved. Spins a little, then sleeps.
 template <class Policy>
-bool lock_bucket(Bucket<Policy>& bucket) {
+[[gnu::noinline]] bool lock_busy_bucket(Bucket<Policy>& bucket) {
   auto& control = bucket.control;
   int spins = Policy::spins();
   bool woken = false;
@@ -130,20 +129,20 @@ bool lock_bucket(Bucket<Policy>& bucket) {
 template <class Policy>
 bool try_lock_bucket(Bucket<Policy>& bucket) {
   std::uint64_t seen = bucket.control.load(std::memory_order_relaxed);
+  // acquire: as in lock_busy_bucket()
   return !(seen & (kMoved | kLocked)) &&
          bucket.control.compare_exchange_strong(seen, seen | kLocked, std::memory_order_acquire, std::memory_order_relaxed);
 }
 
+/// Takes the bucket's lock; false, without it, if the bucket has moved. Spins a little, then sleeps.
 template <class Policy>
-void unlock_bucket(Bucket<Policy>& bucket) noexcept {
+bool lock_bucket(Bucket<Policy>& bucket) {
+  return try_lock_bucket(bucket) || lock_busy_bucket(bucket);
+}
+
+template <class Policy>
+[[gnu::noinline]] void unlock_wanted_bucket(Bucket<Policy>& bucket) noexcept {
   auto& control = bucket.control;
-  std::uint64_t seen = control.load(std::memory_order_relaxed);
-  while (!(seen & kParked) || (seen & kWoken)) {
-    // release: synchronises with the acquire in lock_bucket() and with readers of the control word
-    if (control.compare_exchange_weak(seen, seen & ~std::uint64_t{kLocked}, std::memory_order_release,
-                                      std::memory_order_relaxed))
-      return;
-  }
   Policy::unpark_one(&control, [&control](bool found, bool more) {
     std::uint64_t now = control.load(std::memory_order_relaxed);
     std::uint64_t next;
@@ -153,6 +152,19 @@ void unlock_bucket(Bucket<Policy>& bucket) noexcept {
       if (!more) next &= ~std::uint64_t{kParked};
     } while (!control.compare_exchange_weak(now, next, std::memory_order_release, std::memory_order_relaxed));
   });
+}
+
+template <class Policy>
+void unlock_bucket(Bucket<Policy>& bucket) noexcept {
+  auto& control = bucket.control;
+  std::uint64_t seen = control.load(std::memory_order_relaxed);
+  while (!(seen & kParked) || (seen & kWoken)) {
+    // release: synchronises with the acquire of who locks it next, and with readers of the control word
+    if (control.compare_exchange_weak(seen, seen & ~std::uint64_t{kLocked}, std::memory_order_release,
+                                      std::memory_order_relaxed))
+      return;
+  }
+  unlock_wanted_bucket(bucket);
 }
 
 /// Gives up the lock of a bucket whose content is in the next table, for ever.

@@ -56,7 +56,8 @@ struct MovedSuite : rl::test_suite<MovedSuite<Policy>, 3> {
   Plain<int> next{0};
 };
 
-CUBBY_RELAXED(lock_bucket);
+CUBBY_RELAXED(try_lock_bucket);
+CUBBY_RELAXED(lock_busy_bucket);
 CUBBY_RELAXED(unlock_bucket);
 CUBBY_RELAXED(unlock_moved);
 
@@ -80,10 +81,10 @@ int main(int count, char** arguments) {
   runner.holds<MovedSuite<RelacyAtomics<>>>("a bucket moves", 100000);
   runner.holds_in_all<MovedSuite<RelacyAtomics<>>>("a bucket moves, all with two preemptions", 2);
 
-  runner.is_found<LockSuite<RelacyAtomics<Relaxed_lock_bucket>>>("lock relaxed", 100000);
+  runner.is_found<LockSuite<RelacyAtomics<Relaxed_try_lock_bucket>>>("lock relaxed", 100000);
   runner.is_found<LockSuite<RelacyAtomics<Relaxed_unlock_bucket>>>("unlock relaxed", 100000);
   runner.is_found<MovedSuite<RelacyAtomics<Relaxed_unlock_moved>>>("move relaxed", 100000);
-  runner.is_found<MovedSuite<RelacyAtomics<Relaxed_lock_bucket>>>("lock of a moved bucket relaxed", 100000);
+  runner.is_found<MovedSuite<RelacyAtomics<Relaxed_lock_busy_bucket>>>("lock of a moved bucket relaxed", 100000);
   runner.is_found<LockSuite<RelacyAtomics<AlwaysSleeps>>>("sleeps without a look", 100000);
   return runner.exit_code();
 }
