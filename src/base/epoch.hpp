@@ -1,41 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
-/// Epoch-based reclamation (Fraser, "Practical lock-freedom", 2004; asymmetric fences as in liburcu): memory that readers may
-/// still be looking at is freed once every thread that was inside at the time has left.
+/// Reclamation: memory that readers may still be looking at is freed once every thread that was inside at the time has left.
+/// Epochs (Fraser, "Practical lock-freedom", 2004) with asymmetric fences (as in liburcu), and with places: who enters may say
+/// that it will look at things of one place only, and then keeps nothing else from being freed. A thread that is put to sleep
+/// inside so holds up a few objects. That matters where threads outnumber cores: at any time nearly all sleep, most of them
+/// inside.
 ///
-/// A thread is inside between enter() and leave(). Both are plain stores to its own participant; what reads them is advance().
+/// A thread is inside between enter() and leave(). Both are plain stores to its own participant; what reads them is collect().
 ///
 /// Invariants
-///  1. The global epoch only grows, by one, under mutex_, and only when every participant that is inside entered at the current
-///     epoch. So all that are inside entered at the current epoch or the one before.
-///  2. A batch is stamped with the epoch current at its hand-over (under mutex_, so the stamp is exact), after everything in it
-///  was
-///     made unreachable. A thread that enters at a later epoch acquires that epoch's store and cannot reach the batch any more.
-///  3. Hence, by 1 and 2, a batch stamped e has no reader once the epoch is e + 2.
+///  1. The global epoch only grows, under mutex_, in each round of collecting. What a round looks at was handed over, and so
+///  made
+///     unreachable, before the round's step of the epoch. Hence a thread that entered at a later epoch, whose load it acquired,
+///     can't reach any of it.
+///  2. A participant that is inside says at which epoch it entered, no later than it did, and its place. A thread that is
+///  inside
+///     and enters again is everywhere from then on, until it leaves altogether.
+///  3. An object is freed when no participant is inside that entered at the round's epoch or before, and is everywhere or at
+///  the
+///     object's place; for an object that belongs to no place: that entered at the round's epoch or before.
 ///
-/// What advance() may miss: a participant whose store of its epoch isn't visible yet. Then the heavy fence comes before that
-/// participant's later loads, and these see everything unlinked before the fence.
+/// What collect() may miss: a participant whose store of epoch or place isn't visible yet. Then the heavy fence comes before
+/// that participant's later loads, and these see everything unlinked before the fence.
 ///
 /// Thread safety: a participant belongs to one thread; the domain may be used from all.
 
 namespace cubby::detail {
 
+/// A part of all objects. kEverywhere: all of them; as the place of an object: reached from any place.
+using Place = std::uint32_t;
+inline constexpr Place kEverywhere = 0;
+
 /// Something to be freed later: `free(object)`.
 struct Retired {
   void* object;
   void (*free)(void*);
-};
-
-/// Retired objects of one participant, and then of the domain.
-struct RetiredBatch {
-  std::uint64_t epoch = 0;
-  std::size_t bytes = 0;
-  std::vector<Retired> objects;
+  Place place;
+  std::uint32_t bytes;
 };
 
 template <class Policy>
@@ -44,84 +52,115 @@ class EpochDomain {
   template <class T>
   using Atomic = typename Policy::template Atomic<T>;
 
-  static constexpr std::size_t kBatchObjects = 64;
+  static constexpr std::size_t kBatchObjects = 64;  ///< fewer where there are many threads
   static constexpr std::size_t kBatchBytes = 16 << 10;
 
   struct Participant {
     Atomic<std::uint64_t> epoch{0};  ///< 0: outside
-    std::uint32_t depth = 0;         ///< nested enters; only the owner looks
-    RetiredBatch batch;              ///< not handed over yet; only the owner looks
-    Participant* next = nullptr;     ///< the domain's list; constant once linked
+    Atomic<Place> place{kEverywhere};
+    std::uint32_t depth = 0;       ///< nested enters; only the owner looks
+    Participant* next = nullptr;   ///< the domain's list; constant once linked
+    std::vector<Retired> retired;  ///< not handed over yet; only the owner looks
+    std::size_t retired_bytes = 0;
   };
 
-  /// Adds a participant, for ever: records are recycled by their owner (see thread_record.hpp), never removed.
+  /// Adds a participant, for ever: records are recycled by their owner (see thread_record.hpp), never removed. It is in use.
   void link(Participant& participant) {
     Participant* head = participants_.load(std::memory_order_relaxed);
     do {
       participant.next = head;
-      // (1) release: advance() sees the participant's fields
+      // (1) release: collect() sees the participant's fields
     } while (!participants_.compare_exchange_weak(head, &participant, std::memory_order_release, std::memory_order_relaxed));
+    linked_.fetch_add(1, std::memory_order_relaxed);  // a hint
+    in_use(1);
+  }
+  /// Of a participant: it gets an owner again (1), or has lost it (-1).
+  void in_use(std::ptrdiff_t change) noexcept {
+    const std::size_t threads = in_use_.fetch_add(static_cast<std::size_t>(change), std::memory_order_relaxed);
+    const std::size_t now = threads + static_cast<std::size_t>(change);
+    // What threads that sleep have not handed over can't be used again by others. Relaxed: it only says how often to look.
+    batch_.store(std::clamp<std::size_t>(kInBatches / std::max<std::size_t>(now, 1), kSmallestBatch, kBatchObjects),
+                 std::memory_order_relaxed);
   }
 
-  void enter(Participant& self) noexcept {
-    if (self.depth++ != 0) return;
-    // (2) acquire: synchronises with (5); all that was unlinked before this epoch began is out of reach
-    self.epoch.store(epoch_.load(std::memory_order_acquire), std::memory_order_relaxed);
-    Policy::light_fence();  // pairs with the heavy fence in advance()
+  void enter(Participant& self, Place place = kEverywhere) noexcept {
+    if (self.depth++ != 0) [[unlikely]] {
+      // (2) as below
+      self.place.store(kEverywhere, std::memory_order_release);
+      Policy::light_fence();  // pairs with the heavy fence in collect()
+      return;
+    }
+    // (3) release: who sees this place, sees that we have left the one before
+    self.place.store(place, std::memory_order_release);
+    // (4) acquire: synchronises with (8); all that was unlinked before this epoch began is out of reach
+    const std::uint64_t now = epoch_.load(std::memory_order_acquire);
+    self.epoch.store(now, std::memory_order_release);  // (5) who sees this, sees the place
+    Policy::light_fence();                             // pairs with the heavy fence in collect()
   }
 
   void leave(Participant& self) noexcept {
     if (--self.depth != 0) return;
-    self.epoch.store(0, std::memory_order_release);  // (3) our reads come before what (4) allows to be freed
+    self.epoch.store(0, std::memory_order_release);  // (6) our reads come before what (7) allows to be freed
   }
 
-  /// Frees `object` by `free` once nobody can be looking at it. It must be out of reach for those who enter from now on. Only
-  /// takes a note, so it may be called under locks; tidy() does the work. Out of memory for the note ends the process.
-  void retire(Participant& self, void* object, void (*free)(void*), std::size_t bytes) noexcept {
-    self.batch.objects.push_back({object, free});
-    self.batch.bytes += bytes;
+  /// Frees `object` by `free` once nobody can be looking at it. It must be out of reach for those who enter from now on. If a
+  /// place is given, only who is there or everywhere may have reached it. Only takes a note, so it may be called under locks;
+  /// tidy() does the work. Out of memory for the note ends the process.
+  void retire(Participant& self, void* object, void (*free)(void*), std::size_t bytes, Place place = kEverywhere) noexcept {
+    const std::size_t counted = std::min<std::size_t>(bytes, ~std::uint32_t{0});
+    self.retired.push_back({object, free, place, static_cast<std::uint32_t>(counted)});
+    self.retired_bytes += counted;
   }
 
   /// To be called outside, under no lock, now and then after retire(): frees what is free by now once enough has come together.
   /// True if it did: something may be left that waits for readers.
   bool tidy(Participant& self) {
-    if (self.depth != 0 || (self.batch.objects.size() < kBatchObjects && self.batch.bytes < kBatchBytes)) [[likely]]
+    const std::size_t enough = batch_.load(std::memory_order_relaxed);
+    if (self.depth != 0 || (self.retired.size() < enough && self.retired_bytes < kBatchBytes)) [[likely]]
       return false;
     hand_over(self, false);
     return true;
   }
 
-  /// Gives the participant's batch to the domain and frees what is free by now. `wait_for_lock` false: does nothing while
-  /// another thread is at it, unless the batch has grown far beyond its size. REQUIRES: outside, under no lock.
-  void hand_over(Participant& self, bool wait_for_lock) {
-    std::vector<RetiredBatch> freeable;
-    {
-      if (wait_for_lock || self.batch.objects.size() >= 4 * kBatchObjects || self.batch.bytes >= 16 * kBatchBytes) {
-        mutex_.lock();
-      } else if (!mutex_.try_lock()) {
-        return;
-      }
-      if (!self.batch.objects.empty()) {
-        self.batch.epoch = epoch_.load(std::memory_order_relaxed);  // exact: only changed under mutex_
-        hand_overs_.store(hand_overs_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        pending_objects_ += self.batch.objects.size();
-        pending_bytes_ += self.batch.bytes;
-        limbo_.push_back(std::move(self.batch));
-        self.batch = {};
-        self.batch.objects.reserve(kBatchObjects);
-      }
-      if (wait_for_lock || pending_objects_ >= kPendingObjects || pending_bytes_ >= kPendingBytes) {
-        // Two steps free everything when nobody is inside.
-        if (advance()) advance();
-      }
-      // A writer frees about as much as it has retired, which its allocator takes and gives from one cache; a visitor of its
-      // own all.
-      collect(freeable, wait_for_lock ? kFreedAtOnce : 2 * kBatchObjects);
+  /// Gives to the domain what the participant has retired, and frees what is free by now: as much as usually comes in one go,
+  /// or with `all` everything. Without `all` it does nothing while another thread is at it, unless far too much has come
+  /// together. REQUIRES: outside, under no lock.
+  void hand_over(Participant& self, bool all) {
+    if (all || self.retired.size() >= 4 * kBatchObjects || self.retired_bytes >= 16 * kBatchBytes) {
+      mutex_.lock();
+    } else if (!mutex_.try_lock()) {
+      return;
+    }
+    const std::size_t own = self.retired.size();
+    if (own != 0) {
+      hand_overs_.store(hand_overs_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      waiting_.insert(waiting_.end(), self.retired.begin(), self.retired.end());
+      waiting_bytes_ += self.retired_bytes;
+      self.retired.clear();
+      self.retired_bytes = 0;
+    }
+    const std::size_t threads = linked_.load(std::memory_order_relaxed);
+    if (all || waiting_.size() >= kWaitingObjects + 4 * threads || waiting_bytes_ >= kWaitingBytes + kThreadBytes * threads) {
+      collect(all);
+    }
+    // A writer frees about as much as it has retired, which its allocator takes and gives from one cache; what became free
+    // last first, as it is in the processor's.
+    Retired freed[2 * kBatchObjects];
+    do {
+      const std::size_t count = std::min({free_.size(), 2 * kBatchObjects, all ? free_.size() : 2 * own});
+      std::copy(free_.end() - static_cast<std::ptrdiff_t>(count), free_.end(), freed);
+      free_.resize(free_.size() - count);
       mutex_.unlock();
-    }
-    for (RetiredBatch& batch : freeable) {
-      for (const Retired& retired : batch.objects) retired.free(retired.object);
-    }
+      // What was retired a while ago has left the processor's cache.
+      constexpr std::size_t kAhead = 8;
+      for (std::size_t index = 0; index < std::min(count, kAhead); ++index) __builtin_prefetch(freed[index].object, 1);
+      for (std::size_t index = 0; index < count; ++index) {
+        if (index + kAhead < count) __builtin_prefetch(freed[index + kAhead].object, 1);
+        freed[index].free(freed[index].object);
+      }
+      if (!all || count == 0) return;
+      mutex_.lock();
+    } while (true);
   }
 
   /// Grows with each hand-over.
@@ -130,7 +169,7 @@ class EpochDomain {
   /// True if handed-over objects wait for readers to leave.
   bool pending() {
     mutex_.lock();
-    const bool waiting = first_ != limbo_.size();
+    const bool waiting = !waiting_.empty() || !held_up_.empty() || !free_.empty() || collecting_ != 0;
     mutex_.unlock();
     return waiting;
   }
@@ -138,47 +177,128 @@ class EpochDomain {
   Participant* participants() const { return participants_.load(std::memory_order_acquire); }  // synchronises with (1)
 
  private:
-  static constexpr std::size_t kPendingObjects = 1024;
-  static constexpr std::size_t kPendingBytes = 512 << 10;
-  static constexpr std::size_t kFreedAtOnce = 4096;
+  static constexpr std::size_t kWaitingObjects = 1024;
+  static constexpr std::size_t kWaitingBytes = 512 << 10;
+  static constexpr std::size_t kThreadBytes = 1 << 10;
+  static constexpr std::size_t kInBatches = 4096, kSmallestBatch = 8;  // objects: of all threads, and of one
 
-  /// REQUIRES: mutex_ held.
-  bool advance() {
-    const std::uint64_t now = epoch_.load(std::memory_order_relaxed);
-    Policy::heavy_fence();  // pairs with the light fence in enter()
-    for (Participant* each = participants_.load(std::memory_order_acquire); each != nullptr; each = each->next) {
-      const std::uint64_t entered = each->epoch.load(std::memory_order_acquire);  // (4) synchronises with (3)
-      if (entered != 0 && entered != now) return false;
+  /// Who was inside when a round looked: for each place the earliest epoch.
+  class Inside {
+   public:
+    void add(Place place, std::uint64_t epoch) {
+      earliest_ = std::min(earliest_, epoch);
+      if (place == kEverywhere) {
+        earliest_everywhere_ = std::min(earliest_everywhere_, epoch);
+      } else {
+        places_.push_back({place, epoch});
+        filter_[place / 64 % kWords] |= std::uint64_t{1} << place % 64;
+      }
     }
-    epoch_.store(now + 1, std::memory_order_release);  // (5) with (2)
-    return true;
+    void finish() { std::sort(places_.begin(), places_.end()); }
+    /// Whether nobody may be looking at anything that was handed over by the end of this epoch.
+    bool nobody(std::uint64_t epoch) const { return earliest_ > epoch; }
+    /// Whether somebody may be looking at what was handed over by the end of this epoch.
+    bool holds_up(Place place, std::uint64_t epoch) const {
+      if (earliest_ > epoch) return false;
+      if (earliest_everywhere_ <= epoch || place == kEverywhere) return true;
+      if ((filter_[place / 64 % kWords] >> place % 64 & 1) == 0) return false;
+      const auto first = std::lower_bound(places_.begin(), places_.end(), std::pair(place, std::uint64_t{0}));
+      return first != places_.end() && first->first == place && first->second <= epoch;
+    }
+
+   private:
+    static constexpr std::size_t kWords = 256;
+    std::uint64_t earliest_ = ~std::uint64_t{0}, earliest_everywhere_ = ~std::uint64_t{0};
+    std::uint64_t filter_[kWords]{};
+    std::vector<std::pair<Place, std::uint64_t>> places_;
+  };
+
+  struct HeldUp {
+    Retired retired;
+    std::uint64_t epoch;
+  };
+
+  /// A round: finds out what is free of what waits, and, now and then or with `all`, of what was held up in earlier rounds.
+  /// REQUIRES: mutex_ held; it is released meanwhile, as a thread may be put to sleep here. Several threads may be at it.
+  void collect(bool all) {
+    std::vector<Retired> waiting;
+    std::vector<HeldUp> held_up;
+    waiting.swap(waiting_);
+    waiting_bytes_ = 0;
+    since_look_ += waiting.size();
+    // Looked at when as much has come since: then it costs no more than what comes.
+    if (all || since_look_ >= held_up_.size()) {
+      held_up.swap(held_up_);
+      since_look_ = 0;
+    }
+    ++collecting_;
+    const std::uint64_t now = advance();
+    mutex_.unlock();
+
+    Policy::heavy_fence();  // pairs with the light fences in enter()
+    Inside inside;
+    look(inside);
+    std::vector<HeldUp> remaining;
+    if (!inside.nobody(now)) {
+      std::size_t free = 0;
+      for (const Retired& each : waiting) {
+        if (inside.holds_up(each.place, now)) {
+          remaining.push_back({each, now});
+        } else {
+          waiting[free++] = each;
+        }
+      }
+      waiting.resize(free);
+    }
+    for (const HeldUp& each : held_up) {
+      if (inside.holds_up(each.retired.place, each.epoch)) {
+        remaining.push_back(each);
+      } else {
+        waiting.push_back(each.retired);
+      }
+    }
+
+    mutex_.lock();
+    --collecting_;
+    held_up_.insert(held_up_.end(), remaining.begin(), remaining.end());
+    if (free_.empty()) {
+      free_.swap(waiting);
+    } else {
+      free_.insert(free_.end(), waiting.begin(), waiting.end());
+    }
   }
 
-  /// REQUIRES: mutex_ held. Moves batches that nobody reads any more to `freeable`.
-  void collect(std::vector<RetiredBatch>& freeable, std::size_t most) {
+  /// Begins a new epoch; the one before. REQUIRES: mutex_ held.
+  std::uint64_t advance() {
     const std::uint64_t now = epoch_.load(std::memory_order_relaxed);
-    std::size_t objects = 0;
-    while (first_ != limbo_.size() && limbo_[first_].epoch + 2 <= now && objects < most) {
-      objects += limbo_[first_].objects.size();
-      pending_bytes_ -= limbo_[first_].bytes;
-      freeable.push_back(std::move(limbo_[first_++]));
+    epoch_.store(now + 1, std::memory_order_release);  // (8) with (4)
+    return now;
+  }
+
+  void look(Inside& inside) {
+    for (Participant* each = participants_.load(std::memory_order_acquire); each != nullptr; each = each->next) {
+      const std::uint64_t entered = each->epoch.load(std::memory_order_acquire);  // (7) synchronises with (5) and (6)
+      if (entered == 0) continue;
+      // Acquire: it may have left and entered again since; then this synchronises with (3), after what it had been looking at.
+      inside.add(each->place.load(std::memory_order_acquire), entered);
     }
-    pending_objects_ -= objects;
-    if (first_ == limbo_.size() || first_ >= 1024) {
-      limbo_.erase(limbo_.begin(), limbo_.begin() + static_cast<std::ptrdiff_t>(first_));
-      first_ = 0;
-    }
+    inside.finish();
   }
 
   alignas(64) Atomic<std::uint64_t> epoch_{1};
+  Atomic<std::size_t> batch_{kBatchObjects};  ///< objects after which a participant hands over
   alignas(64) Atomic<Participant*> participants_{nullptr};
+  Atomic<std::size_t> linked_{0};
+  Atomic<std::size_t> in_use_{0};
   Atomic<std::uint64_t> hand_overs_{0};  ///< written under mutex_
   typename Policy::Mutex mutex_;
-  // All below under mutex_. Batches in order of their epochs, from first_ on.
-  std::vector<RetiredBatch> limbo_;
-  std::size_t first_ = 0;
-  std::size_t pending_objects_ = 0;
-  std::size_t pending_bytes_ = 0;
+  // All below under mutex_.
+  std::vector<Retired> waiting_;  ///< handed over since the last round
+  std::size_t waiting_bytes_ = 0;
+  std::vector<HeldUp> held_up_;  ///< somebody was looking at it when it was looked at last
+  std::size_t since_look_ = 0;   ///< objects handed over since then
+  std::vector<Retired> free_;    ///< to be freed
+  std::size_t collecting_ = 0;   ///< rounds that are going on
 };
 
 }  // namespace cubby::detail

@@ -11,8 +11,10 @@
 #include <cubby/value.hpp>
 
 #include "base/clock.hpp"
+#include "base/epoch.hpp"
 #include "base/timer_wheel.hpp"
 #include "store/queue.hpp"
+#include "table/bucket.hpp"
 #include "value/access.hpp"
 
 /// A key with its value: one counted block, replaced as a whole by each write.
@@ -44,6 +46,13 @@ namespace cubby::detail {
 
 inline constexpr std::size_t kMaxKeyBytes = 65535;
 
+/// Where the entries of keys with this hash are, for reclamation (base/epoch.hpp). A look-up without a lock looks at no entry
+/// of another place, as it first compares the fingerprint in the slot; the tag beside it doesn't count: it may be that of a key
+/// which was in the slot before. Elements and chunks of queues belong to no place: a queue may go on to another key.
+inline Place place_of(std::uint64_t hash) noexcept {
+  return kFingerprintMask == 0 ? kEverywhere : static_cast<Place>(fingerprint_of(hash) >> 48) + 1;
+}
+
 /// No deadline. Deadlines are even; odd is frozen.
 inline constexpr std::int64_t kNoDeadline = kNever & ~std::int64_t{1};
 inline constexpr std::int64_t kFrozen = 1;
@@ -73,7 +82,8 @@ class Entry : public Block {
 
   /// Whether the entry lies in the block that the value is the node of.
   bool holds(const Value& value) const noexcept {
-    return ValueAccess::is_counted(value) && ValueAccess::block(value) == this && ValueAccess::offset(value) == payload_offset();
+    return ValueAccess::is_counted(value) && ValueAccess::block(value) == this &&
+           ValueAccess::offset(value) == payload_offset();
   }
 
   std::string_view key() const noexcept { return {reinterpret_cast<const char*>(this) + key_offset(), key_size_}; }

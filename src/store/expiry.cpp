@@ -16,11 +16,12 @@ void Store::expire(std::string_view key, std::chrono::nanoseconds length) {
   ThreadRecord& record = thread_record();
   const std::int64_t deadline = length.count() > 0 ? as_deadline(deadline_after(length)) : 0;
   if (deadline > 0 && log_ == nullptr) {  // else the order in the log has to be that on the key
-    const EpochGuard guard(record);
+    const std::uint64_t hash = hash_key(key);
+    const EpochGuard guard(record, place_of(hash));
     const PublishingGuard publishing(record);
     check_writable(Operation::expire, key, record);
     const Entry* found = nullptr;
-    table_.find(hash_key(key), [&found, key](Word word) {
+    table_.find(hash, [&found, key](Word word) {
       if (!is_key(word, key)) return false;
       if (kind_of(word) == SlotKind::entry) found = pointer_of<const Entry>(word);  // a marker: wait for it under the lock
       return true;
@@ -144,7 +145,7 @@ bool Store::reap_hash(ThreadRecord& record, std::uint64_t hash) {
     figures.add(Figure::expired, 1);
     figures.add(Figure::bytes, 0 - static_cast<std::uint64_t>(entry->bytes()));
     drop_reminder(*entry->reminder());
-    retire_entry(entry, cut_.load(std::memory_order_acquire), false);
+    retire_entry(entry, hash, cut_.load(std::memory_order_acquire), false);
   }
   // What lives gets its reminder again, for the deadline that it has now.
   table_.locate(bucket, hash, [this, hash](Word word) {

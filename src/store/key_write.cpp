@@ -22,7 +22,7 @@ void KeyWrite::discard() noexcept {
       Entry::drop(fresh_);
     } else if (shown_) {
       removed.drain([](void* object, void (*free)(void*), std::size_t bytes) { retire(object, free, bytes); });
-      Store::retire_entry(fresh_, nullptr, false);
+      Store::retire_entry(fresh_, hash, nullptr, false);
     } else {
       removed.free_now();
       Entry::dispose(fresh_);
@@ -257,14 +257,14 @@ void KeyWrite::finish(ThreadRecord& record) noexcept {
     }
   };
   removed.drain(free_later);
-  if (occupant != nullptr) Store::retire_entry(occupant, cut, queue_goes_on_);
+  if (occupant != nullptr) Store::retire_entry(occupant, hash, cut, queue_goes_on_);
 }
 
-void Store::retire_entry(Entry* entry, Cut* cut, bool queue_goes_on) noexcept {
+void Store::retire_entry(Entry* entry, std::uint64_t hash, Cut* cut, bool queue_goes_on) noexcept {
   if (!entry->is_queue() || queue_goes_on) {
     const std::size_t bytes = queue_goes_on ? bytes_of(*entry) : entry->bytes();
     retire(
-        entry, [](void* old) { Entry::drop(static_cast<Entry*>(old)); }, bytes);
+        entry, [](void* old) { Entry::drop(static_cast<Entry*>(old)); }, bytes, place_of(hash));
     return;
   }
   const auto dispose = [](void* old) { Entry::dispose(static_cast<Entry*>(old)); };
@@ -278,7 +278,7 @@ void Store::retire_entry(Entry* entry, Cut* cut, bool queue_goes_on) noexcept {
 SingleWrite::SingleWrite(Store& owner, Operation operation, std::string_view name)
     : KeyWrite(owner, name, hash_key(name)), record(thread_record()), operation_(operation) {
   store.check_key(operation, key);
-  guard_.emplace(record);
+  guard_.emplace(record, place_of(hash));
   store.check_writable(operation, key, record);  // within the epoch: what was open then keeps its contents until we leave
   store.counters(record).count(operation);
   begin();
@@ -290,7 +290,7 @@ SingleWrite::SingleWrite(Store& owner, std::string_view name, bool fresh) : Sing
 
 SingleWrite::SingleWrite(Store& owner, std::string_view name)
     : KeyWrite(owner, name, hash_key(name)), record(thread_record()), operation_(Operation::load) {
-  guard_.emplace(record);
+  guard_.emplace(record, place_of(hash));
   begin();
 }
 

@@ -20,7 +20,7 @@ class PlainWrite {
  public:
   /// Locks the key's bucket and looks the key up.
   PlainWrite(Store& store, ThreadRecord& record, std::string_view key)
-      : store_(store), record_(record), key_(key), hash_(hash_key(key)), guard_(record) {
+      : store_(store), record_(record), key_(key), hash_(hash_key(key)), guard_(record, place_of(hash_)) {
     if (store.log_ != nullptr || record.locked != nullptr || key.size() > kMaxKeyBytes ||
         store.state_.load(std::memory_order_acquire) != 0) [[unlikely]]
       return;
@@ -72,7 +72,7 @@ class PlainWrite {
     const std::size_t old_bytes = old.bytes();
     count(operation, fresh->bytes() - old_bytes);
     epochs().retire(
-        record_, &old, [](void* entry) { Entry::drop(static_cast<Entry*>(entry)); }, old_bytes);
+        record_, &old, [](void* entry) { Entry::drop(static_cast<Entry*>(entry)); }, old_bytes, place_of(hash_));
     return true;
   }
 

@@ -85,12 +85,13 @@ class Batch {
 
 std::optional<Value> Store::get(std::string_view key) {
   check_key(Operation::get, key);
+  const std::uint64_t hash = hash_key(key);
   ThreadRecord& record = thread_record();
-  const EpochGuard guard(record);
+  const EpochGuard guard(record, place_of(hash));
   check_readable("get", key);
   Counters& figures = counters(record);
   figures.count(Operation::get);
-  const Entry* entry = find(hash_key(key), key);
+  const Entry* entry = find(hash, key);
   if (entry == nullptr) return std::nullopt;
   figures.add(Figure::hits, 1);
   return entry->value();
@@ -98,12 +99,13 @@ std::optional<Value> Store::get(std::string_view key) {
 
 bool Store::visit(std::string_view key, FunctionRef<void(const Value&)> f) {
   check_key(Operation::visit, key);
+  const std::uint64_t hash = hash_key(key);
   ThreadRecord& record = thread_record();
-  const EpochGuard guard(record);
+  const EpochGuard guard(record, place_of(hash));
   check_readable("visit", key);
   Counters& figures = counters(record);
   figures.count(Operation::visit);
-  const Entry* entry = find(hash_key(key), key);
+  const Entry* entry = find(hash, key);
   if (entry == nullptr) return false;
   figures.add(Figure::hits, 1);
   const InCallback in_callback(record);
@@ -113,24 +115,26 @@ bool Store::visit(std::string_view key, FunctionRef<void(const Value&)> f) {
 
 bool Store::exists(std::string_view key) {
   check_key(Operation::exists, key);
+  const std::uint64_t hash = hash_key(key);
   ThreadRecord& record = thread_record();
-  const EpochGuard guard(record);
+  const EpochGuard guard(record, place_of(hash));
   check_readable("exists", key);
   Counters& figures = counters(record);
   figures.count(Operation::exists);
-  if (find(hash_key(key), key) == nullptr) return false;
+  if (find(hash, key) == nullptr) return false;
   figures.add(Figure::hits, 1);
   return true;
 }
 
 std::optional<std::chrono::nanoseconds> Store::ttl(std::string_view key) {
   check_key(Operation::ttl, key);
+  const std::uint64_t hash = hash_key(key);
   ThreadRecord& record = thread_record();
-  const EpochGuard guard(record);
+  const EpochGuard guard(record, place_of(hash));
   check_readable("ttl", key);
   Counters& figures = counters(record);
   figures.count(Operation::ttl);
-  const Entry* entry = find(hash_key(key), key);
+  const Entry* entry = find(hash, key);
   if (entry == nullptr) return std::nullopt;
   figures.add(Figure::hits, 1);
   const std::int64_t deadline = entry->deadline();

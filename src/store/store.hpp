@@ -253,7 +253,7 @@ class Store : public std::enable_shared_from_this<Store> {
   /// Whether a running cut wants the entry left as it is.
   bool cut_wants(const Entry& entry) const noexcept;
   /// Frees an entry that is out of the table, with its queue unless that goes on in another entry.
-  static void retire_entry(Entry* entry, Cut* cut, bool queue_goes_on) noexcept;
+  static void retire_entry(Entry* entry, std::uint64_t hash, Cut* cut, bool queue_goes_on) noexcept;
   /// Removes, or arms again, what has this hash; false if its bucket is busy.
   bool reap_hash(ThreadRecord& record, std::uint64_t hash);
   /// Takes a reminder out of the wheel and frees it later.

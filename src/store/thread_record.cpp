@@ -33,6 +33,7 @@ FreeRecords& free_records() {
 void release_record(void* pointer) {
   auto* record = static_cast<ThreadRecord*>(pointer);
   epochs().hand_over(*record, true);
+  epochs().in_use(-1);
   this_thread::record = nullptr;
   FreeRecords& free = free_records();
   const std::lock_guard lock(free.mutex);
@@ -67,7 +68,9 @@ ThreadRecord& this_thread::acquire_record() {
     found = free.first;
     if (found != nullptr) free.first = found->next_free;
   }
-  if (found == nullptr) {
+  if (found != nullptr) {
+    epochs().in_use(1);
+  } else {
     found = new ThreadRecord;
     epochs().link(*found);
   }

@@ -137,8 +137,8 @@ inline ThreadRecord& thread_record() {
 }
 
 /// Frees `object` later: see EpochDomain::retire.
-inline void retire(void* object, void (*free)(void*), std::size_t bytes) noexcept {
-  epochs().retire(thread_record(), object, free, bytes);
+inline void retire(void* object, void (*free)(void*), std::size_t bytes, Place place = kEverywhere) noexcept {
+  epochs().retire(thread_record(), object, free, bytes, place);
 }
 
 /// Frees what is free by now, if enough has come together, and sees to it that the rest is freed later. To be called outside of
@@ -148,7 +148,9 @@ void tidy(ThreadRecord& record);
 /// The calling thread is inside as long as this lives.
 class EpochGuard {
  public:
-  explicit EpochGuard(ThreadRecord& record) noexcept : record_(record) { epochs().enter(record_); }
+  explicit EpochGuard(ThreadRecord& record, Place place = kEverywhere) noexcept : record_(record) {
+    epochs().enter(record_, place);
+  }
   ~EpochGuard() { epochs().leave(record_); }
   EpochGuard(const EpochGuard&) = delete;
   EpochGuard& operator=(const EpochGuard&) = delete;
