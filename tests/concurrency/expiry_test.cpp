@@ -174,6 +174,9 @@ TEST_F(Expiry, ALeaseHasOneHolderAtATime) {
       holdings.push_back({before, after});
     }
   });
+  // Who was descheduled within the call may not know of any instant at which it held the lease.
+  std::erase_if(holdings, [&](const Holding& each) { return each.after >= each.before + to_ns(kLease) - to_ns(kExactness); });
+  ASSERT_FALSE(holdings.empty());
   std::sort(holdings.begin(), holdings.end(), [](const Holding& a, const Holding& b) { return a.after < b.after; });
   for (std::size_t index = 1; index < holdings.size(); ++index) {
     ASSERT_GE(holdings[index].after, holdings[index - 1].before + to_ns(kLease) - to_ns(kExactness)) << "lease " << index;
