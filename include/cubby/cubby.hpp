@@ -5,6 +5,8 @@
 
 #include <cubby/datastore.hpp>
 #include <cubby/error.hpp>
+#include <cubby/key_version.hpp>
 #include <cubby/options.hpp>
+#include <cubby/transaction.hpp>
 #include <cubby/value.hpp>
 #include <cubby/version.hpp>

@@ -17,40 +17,17 @@
 #include <vector>
 
 #include <cubby/error.hpp>
+#include <cubby/function_ref.hpp>
+#include <cubby/key_version.hpp>
 #include <cubby/options.hpp>
+#include <cubby/transaction.hpp>
 #include <cubby/value.hpp>
 
 namespace cubby {
 
-class Transaction;
-
 namespace detail {
 
 class Store;
-class TransactionState;
-
-/// A reference to a callable that lives at least as long as the call it is passed to.
-template <class Signature>
-class FunctionRef;
-
-template <class Result, class... Arguments>
-class FunctionRef<Result(Arguments...)> {
- public:
-  template <class Callable>
-    requires(!std::same_as<std::remove_cvref_t<Callable>, FunctionRef> &&
-             std::is_invocable_r_v<Result, Callable&, Arguments...>)
-  FunctionRef(Callable&& callable) noexcept
-      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
-        call_([](void* object, Arguments... arguments) -> Result {
-          return std::invoke(*static_cast<std::remove_reference_t<Callable>*>(object), std::forward<Arguments>(arguments)...);
-        }) {}
-
-  Result operator()(Arguments... arguments) const { return call_(object_, std::forward<Arguments>(arguments)...); }
-
- private:
-  void* object_;
-  Result (*call_)(void*, Arguments...);
-};
 
 }  // namespace detail
 
@@ -71,9 +48,14 @@ class Datastore {
   void set(std::string_view key, const Value& value);
   /// Stores `value` and gives the key `ttl` to live; zero or less removes the key.
   void set(std::string_view key, const Value& value, Duration ttl);
+  /// Stores `value` and lets the key live until then; a time that is past removes the key.
+  void set(std::string_view key, const Value& value, TimePoint deadline);
+  /// Stores `value` and drops the deadline: the key lives for ever.
+  void set(std::string_view key, const Value& value, std::nullopt_t);
   /// Stores only if the key is absent. True if stored.
   bool set_once(std::string_view key, const Value& value);
   bool set_once(std::string_view key, const Value& value, Duration ttl);
+  bool set_once(std::string_view key, const Value& value, TimePoint deadline);
 
   /// The value, or empty if the key is absent. A stored null is a value.
   std::optional<Value> get(std::string_view key) const;
@@ -135,8 +117,13 @@ class Datastore {
   /// Sets the time to live (Options::default_ttl); zero or less removes the key now. Errc::key_not_found if absent.
   void expire(std::string_view key, Duration ttl);
   void expire(std::string_view key);
+  /// Sets the deadline; a time that is past removes the key now. Errc::key_not_found if absent.
+  void expire_at(std::string_view key, TimePoint deadline);
   /// Time left; empty if the key has no deadline, or is absent.
   std::optional<std::chrono::nanoseconds> ttl(std::string_view key) const;
+  /// The deadline by the wall clock, to the millisecond: what expire_at was given, as long as nobody sets that clock. Empty as
+  /// ttl.
+  std::optional<TimePoint> deadline(std::string_view key) const;
   /// Drops the deadline; true if there was one.
   bool remove_expiry(std::string_view key);
 
@@ -178,6 +165,12 @@ class Datastore {
   std::invoke_result_t<F&, Transaction&> transact(std::initializer_list<std::string_view> keys, F&& f) {
     return transact_views({keys.begin(), keys.size()}, f);
   }
+
+  /// A mark of what the key holds now: unchanged() and Transaction::unchanged() tell whether it was touched since.
+  KeyVersion version(std::string_view key) const;
+  /// False once the key was written (an equal value counts), removed or expired, was given another deadline, or, if it was
+  /// absent, has come to be, though it be gone again. False for a mark of another key or store.
+  bool unchanged(std::string_view key, const KeyVersion& version) const;
 
   /// All live keys (with a prefix), in no order.
   std::vector<std::string> keys() const { return keys({}); }
@@ -267,34 +260,6 @@ class Datastore {
   }
 
   std::shared_ptr<detail::Store> store_;
-};
-
-/// What the function given to Datastore::transact works with: the operations of Datastore on the transaction's own keys. It
-/// sees its own changes; nobody else does before all of them take effect.
-///
-/// Thread safety: belongs to the thread that runs the function, and ends with it.
-class Transaction {
- public:
-  std::optional<Value> get(std::string_view key) const;
-  void set(std::string_view key, const Value& value);
-  void set(std::string_view key, const Value& value, Duration ttl);
-  bool erase(std::string_view key);
-  bool exists(std::string_view key) const;
-  Value increment(std::string_view key, const Value& delta = 1);
-  std::size_t push(std::string_view key, const Value& value);
-  std::optional<Value> shift(std::string_view key);
-  std::optional<Value> pop(std::string_view key);
-  void expire(std::string_view key, Duration ttl);
-  void expire(std::string_view key);
-
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-
- private:
-  friend class detail::Store;
-  friend class detail::TransactionState;
-  explicit Transaction(detail::TransactionState& state) noexcept : state_(state) {}
-  detail::TransactionState& state_;
 };
 
 /// Opens the store `name`, or joins it if this process has it open. Options{} always joins; others must equal those it was

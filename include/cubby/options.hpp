@@ -36,6 +36,9 @@ class Duration {
   std::chrono::nanoseconds length_;
 };
 
+/// A moment of the wall clock. Deadlines run on the monotonic clock: they are converted when they are given and asked for.
+using TimePoint = std::chrono::system_clock::time_point;
+
 /// How long a call may wait: a Duration (zero or less does not wait at all), or std::nullopt for ever.
 class Timeout {
  public:

@@ -32,6 +32,30 @@ std::int64_t read_clock(clockid_t id) noexcept {
   return nanoseconds;
 }
 
+// How far the wall clock is ahead of the monotonic one. The two can't be read at one moment, and a thread may be descheduled in
+// between: then it tries again.
+std::int64_t wall_ahead() noexcept {
+  constexpr std::int64_t kClose = 20'000;
+  constexpr int kTries = 5;
+  std::int64_t least = kNever, ahead = 0;
+  for (int tries = 0; tries < kTries && least > kClose; ++tries) {
+    const std::int64_t before = read_clock(CLOCK_MONOTONIC);
+    const std::int64_t wall = read_clock(CLOCK_REALTIME);
+    const std::int64_t took = read_clock(CLOCK_MONOTONIC) - before;
+    if (took >= least) continue;
+    least = took;
+    ahead = wall - before - took / 2;
+  }
+  return ahead;
+}
+
+__extension__ using Wide = __int128;
+
+std::int64_t from_wall(Wide nanoseconds) noexcept {
+  return static_cast<std::int64_t>(std::clamp(nanoseconds - wall_ahead(), Wide{std::numeric_limits<std::int64_t>::min()},
+                                              Wide{std::numeric_limits<std::int64_t>::max()}));
+}
+
 }  // namespace
 
 std::int64_t now() noexcept { return read_clock(CLOCK_MONOTONIC) + offset.load(std::memory_order_relaxed); }
@@ -64,21 +88,18 @@ std::int64_t deadline_after(std::chrono::nanoseconds duration) noexcept { return
 // not a change of the relation.
 std::int64_t to_wall_milliseconds(std::int64_t deadline) noexcept {
   if (deadline == kNever) return kNever;
-  const std::int64_t wall = read_clock(CLOCK_REALTIME);
   // In 128 bits nothing overflows, and in milliseconds everything fits again.
-  __extension__ using Wide = __int128;
-  const Wide at = Wide{deadline} - read_clock(CLOCK_MONOTONIC) + wall + kNanosecondsPerMillisecond / 2;
+  const Wide at = Wide{deadline} + wall_ahead() + kNanosecondsPerMillisecond / 2;
   const Wide whole = at / kNanosecondsPerMillisecond;
   return static_cast<std::int64_t>(at < 0 && whole * kNanosecondsPerMillisecond != at ? whole - 1 : whole);
 }
 
 std::int64_t from_wall_milliseconds(std::int64_t milliseconds) noexcept {
-  if (milliseconds == kNever) return kNever;
-  const std::int64_t wall = read_clock(CLOCK_REALTIME);
-  __extension__ using Wide = __int128;
-  const Wide at = Wide{milliseconds} * kNanosecondsPerMillisecond - wall + read_clock(CLOCK_MONOTONIC);
-  return static_cast<std::int64_t>(
-      std::clamp(at, Wide{std::numeric_limits<std::int64_t>::min()}, Wide{std::numeric_limits<std::int64_t>::max()}));
+  return milliseconds == kNever ? kNever : from_wall(Wide{milliseconds} * kNanosecondsPerMillisecond);
+}
+
+std::int64_t from_wall_nanoseconds(std::int64_t nanoseconds) noexcept {
+  return nanoseconds == kNever ? kNever : from_wall(Wide{nanoseconds});
 }
 
 std::int64_t clock_offset_for_testing() noexcept { return offset.load(std::memory_order_relaxed); }

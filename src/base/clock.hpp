@@ -45,6 +45,7 @@ inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 // The reverse; out of range saturates, and kNever stays kNever.
 [[nodiscard]] std::int64_t from_wall_milliseconds(std::int64_t milliseconds) noexcept;
+[[nodiscard]] std::int64_t from_wall_nanoseconds(std::int64_t nanoseconds) noexcept;
 
 // Lets time jump forward (a negative argument counts as 0; the sum is capped at 100 years).
 void advance_clock_for_testing(std::int64_t nanoseconds);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cubby/datastore.hpp>
 
+#include "store/deadlines.hpp"
 #include "store/registry.hpp"
 #include "store/store.hpp"
 
 /// The public face: what is said in cubby/datastore.hpp, done by detail::Store.
 
 namespace cubby {
+
+using detail::Operation;
 
 namespace {
 
@@ -23,8 +26,15 @@ auto acknowledged(detail::Store& store, F&& f) {
   }
 }
 
-bool is_past_already(Duration ttl) { return ttl.nanoseconds().count() <= 0; }
-detail::Deadline deadline_of(Duration ttl) { return detail::Deadline::at(detail::deadline_after(ttl.nanoseconds())); }
+using Time = std::optional<std::int64_t>;  // empty: past
+
+void set_until(detail::Store& store, std::string_view key, const Value& value, Time deadline) {
+  acknowledged(store, [&](detail::Store& to) { to.set(key, value, detail::Deadline::at(deadline.value_or(0)), !deadline); });
+}
+bool set_once_until(detail::Store& store, std::string_view key, const Value& value, Time deadline) {
+  return acknowledged(
+      store, [&](detail::Store& to) { return to.set_once(key, value, detail::Deadline::at(deadline.value_or(0)), !deadline); });
+}
 
 }  // namespace
 
@@ -34,14 +44,22 @@ void Datastore::set(std::string_view key, const Value& value) {
   acknowledged(*store_, [&](detail::Store& store) { return store.set(key, value, detail::Deadline::keep()); });
 }
 void Datastore::set(std::string_view key, const Value& value, Duration ttl) {
-  acknowledged(*store_, [&](detail::Store& store) { return store.set(key, value, deadline_of(ttl), is_past_already(ttl)); });
+  set_until(*store_, key, value, detail::deadline_in(ttl));
+}
+void Datastore::set(std::string_view key, const Value& value, TimePoint deadline) {
+  set_until(*store_, key, value, detail::deadline_at(deadline));
+}
+void Datastore::set(std::string_view key, const Value& value, std::nullopt_t) {
+  acknowledged(*store_, [&](detail::Store& store) { return store.set(key, value, detail::Deadline::none()); });
 }
 bool Datastore::set_once(std::string_view key, const Value& value) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.set_once(key, value, detail::Deadline::keep()); });
 }
 bool Datastore::set_once(std::string_view key, const Value& value, Duration ttl) {
-  return acknowledged(*store_,
-                      [&](detail::Store& store) { return store.set_once(key, value, deadline_of(ttl), is_past_already(ttl)); });
+  return set_once_until(*store_, key, value, detail::deadline_in(ttl));
+}
+bool Datastore::set_once(std::string_view key, const Value& value, TimePoint deadline) {
+  return set_once_until(*store_, key, value, detail::deadline_at(deadline));
 }
 std::optional<Value> Datastore::get(std::string_view key) const { return store_->get(key); }
 bool Datastore::visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
@@ -98,12 +116,20 @@ void Datastore::clear() {
   acknowledged(*store_, [&](detail::Store& store) { return store.clear(); });
 }
 void Datastore::expire(std::string_view key, Duration ttl) {
-  acknowledged(*store_, [&](detail::Store& store) { return store.expire(key, ttl.nanoseconds()); });
+  acknowledged(*store_, [&](detail::Store& store) { store.expire(Operation::expire, key, detail::deadline_in(ttl)); });
 }
-void Datastore::expire(std::string_view key) {
-  acknowledged(*store_, [&](detail::Store& store) { return store.expire(key, store_->options().default_ttl); });
+void Datastore::expire(std::string_view key) { expire(key, store_->options().default_ttl); }
+void Datastore::expire_at(std::string_view key, TimePoint deadline) {
+  acknowledged(*store_, [&](detail::Store& store) { store.expire(Operation::expire_at, key, detail::deadline_at(deadline)); });
 }
-std::optional<std::chrono::nanoseconds> Datastore::ttl(std::string_view key) const { return store_->ttl(key); }
+std::optional<std::chrono::nanoseconds> Datastore::ttl(std::string_view key) const {
+  return detail::time_until(store_->deadline(Operation::ttl, key));
+}
+std::optional<TimePoint> Datastore::deadline(std::string_view key) const {
+  return detail::wall_time_of(store_->deadline(Operation::deadline, key));
+}
+KeyVersion Datastore::version(std::string_view key) const { return store_->version(key); }
+bool Datastore::unchanged(std::string_view key, const KeyVersion& version) const { return store_->unchanged(key, version); }
 bool Datastore::remove_expiry(std::string_view key) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.remove_expiry(key); });
 }

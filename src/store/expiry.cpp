@@ -11,15 +11,15 @@
 
 namespace cubby::detail {
 
-void Store::expire(std::string_view key, std::chrono::nanoseconds length) {
-  check_key(Operation::expire, key);
+void Store::expire(Operation operation, std::string_view key, std::optional<std::int64_t> at) {
+  check_key(operation, key);
   ThreadRecord& record = thread_record();
-  const std::int64_t deadline = length.count() > 0 ? as_deadline(deadline_after(length)) : 0;
+  const std::int64_t deadline = at ? as_deadline(*at) : 0;
   if (deadline > 0 && log_ == nullptr) {  // else the order in the log has to be that on the key
     const std::uint64_t hash = hash_key(key);
     const EpochGuard guard(record, place_of(hash));
     const PublishingGuard publishing(record);
-    check_writable(Operation::expire, key, record);
+    check_writable(operation, key, record);
     const Entry* found = nullptr;
     table_.find(hash, [&found, key](Word word) {
       if (!is_key(word, key)) return false;
@@ -30,26 +30,27 @@ void Store::expire(std::string_view key, std::chrono::nanoseconds length) {
       std::int64_t seen = found->deadline_word().load(std::memory_order_acquire);
       // Later, and the reminder is armed for no later than the old one. A cut wants the old deadline, for which a new entry is
       // needed.
-      while (!(seen & kFrozen) && seen != kNoDeadline && seen <= deadline && !is_past(seen) && !cut_wants(*found)) {
+      // The same one again is a write like others, which KeyVersion counts on.
+      while (!(seen & kFrozen) && seen != kNoDeadline && seen < deadline && !is_past(seen) && !cut_wants(*found)) {
         // acq_rel: a writer that freezes the word after this takes the new deadline over
         if (found->deadline_word().compare_exchange_weak(seen, deadline, std::memory_order_acq_rel,
                                                          std::memory_order_acquire)) {
           Counters& figures = counters(record);
-          figures.count(Operation::expire);
+          figures.count(operation);
           figures.add(Figure::writes, 1);
           return;
         }
       }
     }
   }
-  SingleWrite write(*this, Operation::expire, key);
-  if (write.entry == nullptr) fail(Errc::key_not_found, "expire", key, "there is no such key");
+  SingleWrite write(*this, operation, key);
+  if (write.entry == nullptr) fail(Errc::key_not_found, name_of(operation), key, "there is no such key");
   if (deadline == 0) {
     write.plan_removal();
   } else if (log_ != nullptr && write.commit_later_deadline(deadline)) {
     return;
   } else if (write.entry->expired()) {
-    fail(Errc::key_not_found, "expire", key, "there is no such key");
+    fail(Errc::key_not_found, name_of(operation), key, "there is no such key");
   } else {
     write.plan_same(Deadline::at(deadline));
   }

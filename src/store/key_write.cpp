@@ -10,7 +10,18 @@ namespace cubby::detail {
 KeyWrite::~KeyWrite() { give_up(); }
 
 void KeyWrite::give_up() noexcept {
-  if (!published_) discard();
+  if (published_) return;
+  discard();
+  if (!std::exchange(holds_deadline_, false)) return;
+  // release: as the store of a deadline
+  entry->deadline_word().fetch_and(~kFrozen, std::memory_order_release);
+}
+
+std::int64_t KeyWrite::hold_deadline() noexcept {
+  if (!entry->has_deadline()) return kNoDeadline;
+  holds_deadline_ = true;
+  // acq_rel, as in settle(): an expire() that comes now waits for the key's lock
+  return entry->deadline_word().fetch_or(kFrozen, std::memory_order_acq_rel) & ~kFrozen;
 }
 
 void KeyWrite::discard() noexcept {
@@ -106,87 +117,118 @@ void KeyWrite::plan_removal() noexcept {
 bool KeyWrite::takers_wait() const {
   if (!store.table_.has_waiters(*held)) return false;
   bool found = false;
-  store.waiters_.visit(hash, key, [&found](const WaiterLists::List& list) {
-    for (const Waiter* waiter : list) found = found || waiter->takes();
-  });
+  store.waiters_.visit(hash, key, [&found](const KeyWaiters& waiters) { found = waiters.takers.size() != 0; });
   return found;
 }
 
 void KeyWrite::serve(Wakeups& wakeups) noexcept {
   if (fresh_ == nullptr || !store.table_.has_waiters(*held)) [[likely]]
     return;  // absence ends no wait
-  store.waiters_.visit(hash, key, [&](WaiterLists::List& list) { serve_list(list, wakeups); });
+  store.waiters_.visit(hash, key, [&](KeyWaiters& waiters) { serve_all(waiters, wakeups); });
   if (!store.waiters_.any(held->first, held->last)) store.table_.set_waiters(*held, false);
 }
 
-void KeyWrite::serve_list(WaiterLists::List& list, Wakeups& wakeups) {
-  const std::uint64_t generation = held->table->chain->number;
-  const bool is_queue = fresh_->is_queue();
-  const bool is_array = fresh_->is_array();
+void KeyWrite::serve_all(KeyWaiters& waiters, Wakeups& wakeups) {
   for (;;) {
-    // This state of the key is an instant of its own, also if an element is handed over right after it.
-    std::optional<Value> shown;
-    const auto state = [&]() -> const Value& {
-      if (!shown) shown = is_queue ? fresh_->queue().flatten() : fresh_->value();
-      return *shown;
-    };
-    auto taker = list.end();
-    for (auto each = list.begin(); each != list.end();) {
-      Waiter& waiter = **each;
-      bool ends = false;
-      std::optional<Errc> failure;
-      if (waiter.generation > generation) {
-        // came after a clear that this write comes before
-      } else if (waiter.takes()) {
-        if (!is_array) {
-          ends = true;
-        } else if (taker == list.end()) {
-          taker = each;
-        }
-      } else if (waiter.kind == Waiter::Kind::predicate) {
-        watched_ = true;  // told once the value can be seen
-      } else {
-        const bool sizes_differ =
-            waiter.compared && is_queue && (!waiter.compared->is_array() || waiter.compared->size() != fresh_->queue().size());
-        try {
-          const bool same = waiter.compared && !sizes_differ && *waiter.compared == state();
-          ends = waiter.kind == Waiter::Kind::equal ? same : !same;
-          if (ends) state();
-        } catch (const Error& error) {  // an array beyond what one value can be
-          ends = true;
-          failure = static_cast<Errc>(error.code().value());
-        }
-      }
-      if (!ends) {
-        ++each;
-        continue;
-      }
-      if (waiter.claim()) {
-        if (failure || waiter.takes()) {
-          waiter.error = failure.value_or(Errc::type_mismatch);
-        } else {
-          waiter.result = state();
-        }
-        wakeups.add(waiter);
-      }
-      each = list.erase(each);
-    }
-    if (taker == list.end() || !is_queue || fresh_->queue().size() == 0) return;
-    Waiter& waiter = **taker;
-    list.erase(taker);
+    // Each state of the key is an instant of its own, also if an element is handed over right after it.
+    serve_others(waiters.others, wakeups);
+    WaitLink* taker = next_taker(waiters.takers, wakeups);
+    if (taker == nullptr) return;
+    Waiter& waiter = taker->waiter;
+    waiters.takers.erase(*taker);
     if (!waiter.claim()) continue;  // it gave up
     Queue& queue = fresh_->queue_to_fill();
-    waiter.result = waiter.kind == Waiter::Kind::first ? queue.take_first(removed) : queue.take_last(removed);
+    waiter.value = waiter.kind == Waiter::Kind::first ? queue.take_first(removed) : queue.take_last(removed);
     wakeups.add(waiter);
     if (store.log_ != nullptr) handed_.push_back(&waiter);
+    handed_over_ = true;
   }
+}
+
+void KeyWrite::serve_others(WaitLine& line, Wakeups& wakeups) {
+  const std::uint64_t generation = held->table->chain->number;
+  const bool is_queue = fresh_->is_queue();
+  std::optional<Value> shown;
+  const auto state = [&]() -> const Value& {
+    if (!shown) shown = is_queue ? fresh_->queue().flatten() : fresh_->value();
+    return *shown;
+  };
+  for (WaitLink* link = line.first(); link != nullptr;) {
+    Waiter& waiter = link->waiter;
+    bool ends = false;
+    std::optional<Errc> failure;
+    if (link->generation > generation) {
+      // came after a clear that this write comes before
+    } else if (waiter.kind == Waiter::Kind::predicate) {
+      watched_ = true;  // told once the value can be seen
+    } else if (waiter.kind == Waiter::Kind::absence) {
+      waiter.notify();
+      link = line.erase(*link);
+      continue;
+    } else {
+      const bool sizes_differ =
+          waiter.value && is_queue && (!waiter.value->is_array() || waiter.value->size() != fresh_->queue().size());
+      try {
+        const bool same = waiter.value && !sizes_differ && *waiter.value == state();
+        ends = waiter.kind == Waiter::Kind::equal ? same : !same;
+        if (ends) state();
+      } catch (const Error& error) {  // an array beyond what one value can be
+        ends = true;
+        failure = static_cast<Errc>(error.code().value());
+      }
+    }
+    if (!ends) {
+      link = link->next;
+      continue;
+    }
+    if (waiter.claim()) {
+      if (failure) {
+        waiter.error = failure;
+      } else {
+        waiter.value = state();
+      }
+      wakeups.add(waiter);
+    }
+    link = line.erase(*link);
+  }
+}
+
+/// Who is to be given an element, if there is one. Ends those who can't be given any, and tells an attempt whose turn it is.
+WaitLink* KeyWrite::next_taker(WaitLine& line, Wakeups& wakeups) {
+  const std::uint64_t generation = held->table->chain->number;
+  const bool is_array = fresh_->is_array();
+  const bool has_elements = is_array && fresh_->array_size() != 0;
+  for (WaitLink* link = line.first(); link != nullptr;) {
+    Waiter& waiter = link->waiter;
+    if (link->generation > generation) {
+      link = link->next;
+    } else if (waiter.kind == Waiter::Kind::attempt) {
+      if (!has_elements) {
+        link = link->next;
+        continue;
+      }
+      const Waiter::State::Notice notice = waiter.notify_attempt();
+      if (notice == Waiter::State::Notice::first) wakeups.add(waiter);
+      if (notice != Waiter::State::Notice::nobody) return nullptr;  // those behind it wait for it
+      link = line.erase(*link);
+    } else if (!is_array) {
+      if (waiter.claim()) {
+        waiter.error = Errc::type_mismatch;
+        wakeups.add(waiter);
+      }
+      link = line.erase(*link);
+    } else {
+      return has_elements && fresh_->is_queue() ? link : nullptr;
+    }
+  }
+  return nullptr;
 }
 
 void KeyWrite::tell_watchers() noexcept {
   if (!watched_) return;
-  store.waiters_.visit(hash, key, [](WaiterLists::List& list) {
-    for (Waiter* waiter : list) {
-      if (waiter->kind == Waiter::Kind::predicate) waiter->notify();
+  store.waiters_.visit(hash, key, [](KeyWaiters& waiters) {
+    for (WaitLink* link = waiters.others.first(); link != nullptr; link = link->next) {
+      if (link->waiter.kind == Waiter::Kind::predicate) link->waiter.notify();
     }
   });
 }
@@ -318,7 +360,7 @@ void SingleWrite::commit() {
     const Store::Standing standing = store.standing(*bucket_.table->chain);
     if (standing != Store::Standing::sealed) {
       if (standing == Store::Standing::unlogged) store.note_clear(record);
-      return carry_out(standing == Store::Standing::logged);
+      return carry_out(operation_, record, wakeups_, standing == Store::Standing::logged);
     }
     // A clear() is about to take effect: we come before it, and are seen by nobody.
     record.publishing.store(false, std::memory_order_release);
@@ -326,15 +368,15 @@ void SingleWrite::commit() {
   }
 }
 
-void SingleWrite::carry_out(bool logged) {
-  if (fresh_ != nullptr && occupant == nullptr) position = store.table_.reserve(bucket_);
+void KeyWrite::carry_out(Operation operation, ThreadRecord& record, Wakeups& wakeups, bool logged) {
+  if (fresh_ != nullptr && occupant == nullptr) position = store.table_.reserve(*held);
   // acquire: see stamp(). Read after all that the write has looked at (cut.hpp).
   std::uint32_t version = store.version_.load(std::memory_order_acquire);
   KeyWrite* const self[] = {this};
   std::optional<LogEntry> log;
-  if (logged && (logged_ != OperationCode::end || !also_logged_.empty())) log.emplace(store, operation_, self, version);
+  if (logged && (logged_ != OperationCode::end || !also_logged_.empty())) log.emplace(store, operation, self, version);
   // From here on nothing fails.
-  serve(wakeups_);
+  serve(wakeups);
   settle();
   if (log) {
     log->complete(self, record);
@@ -363,7 +405,7 @@ bool SingleWrite::commit_later_deadline(std::int64_t deadline) {
     const std::uint32_t version = store.version_.load(std::memory_order_acquire);
     if (!entry->has_deadline() || store.cut_wants(*entry)) return false;
     const std::int64_t seen = entry->deadline_word().load(std::memory_order_acquire);
-    if (seen == kNoDeadline || seen > deadline || is_past(seen)) return false;
+    if (seen == kNoDeadline || seen >= deadline || is_past(seen)) return false;
     if (standing == Store::Standing::logged) {
       LoggedOperation operation;
       operation.code = OperationCode::expire;

@@ -39,6 +39,8 @@ struct KeyWrite {
   void plan_same(Deadline deadline);
   void plan_removal() noexcept;
   bool planned() const noexcept { return changes_; }
+  /// The deadline that the key has, or kNoDeadline. Nobody changes it until this is published or given up. REQUIRES: entry.
+  std::int64_t hold_deadline() noexcept;
 
   // What a durable store's log is told of it: planning a value, a removal or a deadline says so itself. These come after the
   // plan, and say it shorter. What they are given must live until the commit.
@@ -69,6 +71,8 @@ struct KeyWrite {
   void tell_watchers() noexcept;
   /// Retires what was replaced, and arms or drops the reminder.
   void finish(ThreadRecord& record) noexcept;
+  /// All of this in its order, for a key that is written alone. REQUIRES: within a PublishingGuard.
+  void carry_out(Operation operation, ThreadRecord& record, Wakeups& wakeups, bool logged);
 
   Store& store;
   const std::string_view key;
@@ -78,7 +82,8 @@ struct KeyWrite {
   Entry* occupant = nullptr;  ///< in the slot, live or expired
   Entry* entry = nullptr;     ///< the same if live, else null
 
-  Removed removed;  ///< elements and chunks that leave the queue that goes on
+  Removed removed;                ///< elements and chunks that leave the queue that goes on
+  std::uint32_t serve_order = 0;  ///< of several keys: whose waiters come first
 
  private:
   friend class SingleWrite;
@@ -89,7 +94,9 @@ struct KeyWrite {
   void log_operations(OperationWriter& to) const;
   void discard() noexcept;
   bool takers_wait() const;
-  void serve_list(WaiterLists::List& list, Wakeups& wakeups);
+  void serve_all(KeyWaiters& waiters, Wakeups& wakeups);
+  void serve_others(WaitLine& line, Wakeups& wakeups);
+  WaitLink* next_taker(WaitLine& line, Wakeups& wakeups);
 
   bool changes_ = false;
   Entry* fresh_ = nullptr;      ///< null: the key is removed
@@ -97,6 +104,7 @@ struct KeyWrite {
   bool published_ = false;
   bool shown_ = false;  ///< not published, but a reader may have met it in a marker
   bool watched_ = false;
+  bool holds_deadline_ = false;
   bool queue_borrowed_ = false;  ///< the queue of fresh_ is another key's until it is published
   Deadline deadline_{};
   std::int64_t frozen_deadline_ = kNoDeadline;
@@ -106,7 +114,8 @@ struct KeyWrite {
   OperationCode logged_ = OperationCode::end;  ///< end: nothing
   const Value* logged_value_ = nullptr;
   std::vector<LoggedOperation> also_logged_;
-  std::vector<Waiter*> handed_;  ///< who was given an element, in order
+  bool handed_over_ = false;
+  std::vector<Waiter*> handed_;  ///< who was given an element, in order; durable stores only
 };
 
 /// The record of one write in a durable store's log.
@@ -154,7 +163,6 @@ class SingleWrite : public KeyWrite {
 
  private:
   void begin();
-  void carry_out(bool logged);
 
   const Operation operation_;
   std::optional<EpochGuard> guard_;

@@ -8,9 +8,7 @@ namespace cubby::detail {
 std::size_t KeyWrite::count_takers() const {
   std::size_t takers = 0;
   if (fresh_ == nullptr || !fresh_->is_queue() || !store.table_.has_waiters(*held)) return 0;
-  store.waiters_.visit(hash, key, [&takers](const WaiterLists::List& list) {
-    for (const Waiter* waiter : list) takers += waiter->takes() ? 1 : 0;
-  });
+  store.waiters_.visit(hash, key, [&takers](const KeyWaiters& waiters) { takers = waiters.takers.size(); });
   return std::min(takers, fresh_->queue().size());
 }
 
@@ -54,7 +52,7 @@ void KeyWrite::write_log(OperationWriter& to) const {
 }
 
 void KeyWrite::note_logged(const LogPlace& place) noexcept {
-  for (Waiter* waiter : handed_) waiter->logged = place;
+  for (Waiter* waiter : handed_) waiter->note_logged(place);
 }
 
 LogEntry::LogEntry(Store& store, Operation operation, std::span<KeyWrite* const> writes, std::uint32_t version)

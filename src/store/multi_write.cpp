@@ -64,11 +64,20 @@ void MultiWrite::leave() noexcept {
   tidy(record);
 }
 
-KeyWrite* MultiWrite::find(std::string_view key) noexcept {
-  for (KeyWrite& write : writes_) {
-    if (write.key == key) return &write;
+std::size_t MultiWrite::index_of(std::string_view key) const noexcept {
+  constexpr std::size_t kFew = 8;
+  std::size_t index = 0;
+  if (writes_.size() > kFew) {
+    const std::uint64_t hash = hash_key(key);
+    const auto found = std::lower_bound(writes_.begin(), writes_.end(), hash,
+                                        [](const KeyWrite& write, std::uint64_t wanted) { return write.hash < wanted; });
+    index = static_cast<std::size_t>(found - writes_.begin());
   }
-  return nullptr;
+  for (; index < writes_.size(); ++index) {
+    if (writes_[index].key == key) return index;
+    if (writes_.size() > kFew && writes_[index].hash != hash_key(key)) break;
+  }
+  return kNone;
 }
 
 void MultiWrite::plan_move(KeyWrite& from, KeyWrite& to) {
@@ -115,7 +124,20 @@ void MultiWrite::commit() {
   }
 }
 
+/// In the order in which the caller has stored something: who waits for several keys gets the first.
+void MultiWrite::serve(std::span<KeyWrite* const> changed) {
+  std::vector<KeyWrite*> awaited;
+  for (KeyWrite* write : changed) {
+    if (store_.table_.has_waiters(*write->held)) awaited.push_back(write);
+  }
+  std::sort(awaited.begin(), awaited.end(),
+            [](const KeyWrite* left, const KeyWrite* right) { return left->serve_order < right->serve_order; });
+  for (KeyWrite* write : awaited) write->serve(wakeups_);
+}
+
 void MultiWrite::carry_out(std::span<KeyWrite* const> changed, bool logged) {
+  // All keys are held: that of the only one is the instant.
+  if (changed.size() == 1) return changed.front()->carry_out(operation_, record, wakeups_, logged);
   const std::uint32_t planned_version = store_.version_.load(std::memory_order_acquire);
   std::optional<LogEntry> log;
   if (logged) log.emplace(store_, operation_, changed, planned_version);
@@ -127,7 +149,7 @@ void MultiWrite::carry_out(std::span<KeyWrite* const> changed, bool logged) {
     throw;
   }
   // From here on nothing fails. Waiters are told when all is over.
-  for (KeyWrite* write : changed) write->serve(wakeups_);
+  serve(changed);
   for (KeyWrite* write : changed) {
     if (write->deadline_from_ == nullptr) write->settle();
   }

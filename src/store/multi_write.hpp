@@ -21,10 +21,14 @@ class MultiWrite {
   MultiWrite(const MultiWrite&) = delete;
   MultiWrite& operator=(const MultiWrite&) = delete;
 
-  /// Null if the key is not one of ours.
-  KeyWrite* find(std::string_view key) noexcept;
+  static constexpr std::size_t kNone = ~std::size_t{0};
+  /// kNone if the key is not one of ours.
+  std::size_t index_of(std::string_view key) const noexcept;
+  /// Keys, each once.
+  std::size_t size() const noexcept { return writes_.size(); }
+  KeyWrite& at(std::size_t index) noexcept { return writes_[index]; }
 
-  /// Lets `to` have what `from` has; from is removed. REQUIRES: from is there, to is not.
+  /// Lets `to` have what `from` has; from is removed. REQUIRES: from is there.
   void plan_move(KeyWrite& from, KeyWrite& to);
   /// Carries out what was planned for the keys.
   void commit();
@@ -40,6 +44,7 @@ class MultiWrite {
   void leave() noexcept;
   static void retire_commit(Commit* commit) noexcept;
   void carry_out(std::span<KeyWrite* const> changed, bool logged);
+  void serve(std::span<KeyWrite* const> changed);
   void place_markers(Commit& commit, std::span<KeyWrite* const> changed);
   void publish(KeyWrite& write) noexcept;
 

@@ -174,7 +174,7 @@ void Store::close(bool whatever_happens) {
 void Store::end_calls() {
   {
     Wakeups wakeups;
-    waiters_.end_all(Errc::closed, wakeups);
+    waiters_.end_all(wakeups);
   }
   // The contents stay for those who found the store open, and go once they have left.
   retire(

@@ -126,22 +126,18 @@ bool Store::exists(std::string_view key) {
   return true;
 }
 
-std::optional<std::chrono::nanoseconds> Store::ttl(std::string_view key) {
-  check_key(Operation::ttl, key);
+std::int64_t Store::deadline(Operation operation, std::string_view key) {
+  check_key(operation, key);
   const std::uint64_t hash = hash_key(key);
   ThreadRecord& record = thread_record();
   const EpochGuard guard(record, place_of(hash));
-  check_readable("ttl", key);
+  check_readable(name_of(operation), key);
   Counters& figures = counters(record);
-  figures.count(Operation::ttl);
+  figures.count(operation);
   const Entry* entry = find(hash, key);
-  if (entry == nullptr) return std::nullopt;
+  if (entry == nullptr) return kNoDeadline;
   figures.add(Figure::hits, 1);
-  const std::int64_t deadline = entry->deadline();
-  if (deadline == kNoDeadline) return std::nullopt;
-  const std::int64_t left = deadline - now();
-  if (left <= 0) return std::nullopt;  // passed since find()
-  return std::chrono::nanoseconds(left);
+  return entry->deadline();
 }
 
 void Store::scan(const char* operation, std::string_view prefix, FunctionRef<bool(std::string_view, const Value&)> f) {
@@ -227,7 +223,7 @@ Stats Store::stats() {
   check_open("stats");
   Stats stats;
   stats.keys = size();
-  for (const Operation each : {Operation::get, Operation::visit, Operation::exists, Operation::ttl})
+  for (const Operation each : {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline})
     stats.reads += operations(each);
   stats.hits = figure(Figure::hits);
   stats.writes = figure(Figure::writes);

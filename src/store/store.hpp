@@ -52,6 +52,7 @@ struct KeyWrite;
 class SingleWrite;
 class PlainWrite;
 class KeyLook;
+class KeyMark;
 
 /// What the table needs to know of entries.
 class TableTraits {
@@ -95,7 +96,8 @@ class Store : public std::enable_shared_from_this<Store> {
   std::optional<Value> get(std::string_view key);
   bool visit(std::string_view key, FunctionRef<void(const Value&)> f);
   bool exists(std::string_view key);
-  std::optional<std::chrono::nanoseconds> ttl(std::string_view key);
+  /// kNoDeadline if the key has none, or is absent.
+  std::int64_t deadline(Operation operation, std::string_view key);
   std::vector<std::string> keys(std::string_view prefix);
   void scan(const char* operation, std::string_view prefix, FunctionRef<bool(std::string_view, const Value&)> f);
   std::size_t size();
@@ -128,8 +130,14 @@ class Store : public std::enable_shared_from_this<Store> {
   void transact(std::span<const std::string_view> keys, FunctionRef<void(Transaction&)> f);
   void rename(std::string_view from, std::string_view to);
 
+  // --- key_mark.cpp
+  KeyVersion version(std::string_view key);
+  bool unchanged(std::string_view key, const KeyVersion& version);
+  static const KeyMark* mark_of(const KeyVersion& version) noexcept;
+
   // --- expiry.cpp
-  void expire(std::string_view key, std::chrono::nanoseconds ttl);
+  /// Empty: past already, so the key is removed.
+  void expire(Operation operation, std::string_view key, std::optional<std::int64_t> deadline);
   bool remove_expiry(std::string_view key);
   /// Removes what has expired, up to `most` keys; how many reminders were looked at.
   std::size_t reap(std::size_t most);
@@ -178,6 +186,7 @@ class Store : public std::enable_shared_from_this<Store> {
   friend class KeyLook;
   friend class TransactionState;
   friend class MultiWrite;
+  friend class KeyMark;
 
   static constexpr std::size_t kBucketsToHelp = 4;
   static constexpr std::uint32_t kWritesBetweenChecks = 32;
@@ -240,10 +249,13 @@ class Store : public std::enable_shared_from_this<Store> {
   /// An operation on a number, for increment and decrement alike.
   Value sum(Operation operation, std::string_view key, const Value& left, const Value& right) const;
   Value shift_now(SingleWrite& write, bool last);
-  std::optional<Value> await(Operation operation, std::string_view key, std::uint64_t hash, ThreadWaiter& waiter,
-                             std::int64_t deadline, const std::stop_token& stop);
+  std::optional<Value> await(Operation operation, std::string_view key, ThreadWaiter& waiter, std::int64_t deadline,
+                             const std::stop_token& stop);
+  /// Puts a waiter into the key's line; false if clear() or close() came between, and it has to look again: it stands there all
+  /// the same. REQUIRES: the bucket held; the link's hash is set.
+  bool link_waiter(const Table::Held& held, std::string_view key, WaitLink& link);
   /// Adds a waiter to the key's list; false if clear() came between, and it has to look again. REQUIRES: the bucket held.
-  bool add_waiter(const Table::Held& held, std::uint64_t hash, std::string_view key, Waiter& waiter);
+  bool add_waiter(const Table::Held& held, std::uint64_t hash, std::string_view key, ThreadWaiter& waiter);
   void help_after_write(ThreadRecord& record) {
     table_.help(kBucketsToHelp);
     if (loading_) return;

@@ -13,9 +13,11 @@ namespace cubby::detail {
 namespace {
 
 constexpr const char* kNames[] = {
-    "get",     "visit",  "exists",        "ttl",        "set",      "set_once", "swap",     "increment", "decrement", "push",
-    "unshift", "shift",  "pop",           "shift_wait", "pop_wait", "wait",     "wait_for", "rename",    "erase",     "take",
-    "clear",   "expire", "remove_expiry", "update",     "modify",   "transact", "keys",     "for_each",  "save",      "load",
+    "get",       "visit",     "exists",  "ttl",        "set",         "set_once",   "swap",          "increment",
+    "decrement", "push",      "unshift", "shift",      "pop",         "shift_wait", "pop_wait",      "wait",
+    "wait_for",  "rename",    "erase",   "take",       "clear",       "expire",     "remove_expiry", "update",
+    "modify",    "transact",  "keys",    "for_each",   "save",        "load",       "expire_at",     "deadline",
+    "version",   "unchanged", "scan",    "random_key", "shift_async", "wait_async", "attempt_async",
 };
 static_assert(std::size(kNames) == kOperations);
 

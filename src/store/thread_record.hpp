@@ -57,8 +57,17 @@ enum class Operation : std::uint8_t {
   for_each,
   save,
   load,
+  expire_at,
+  deadline,
+  version,
+  unchanged,
+  scan,
+  random_key,
+  shift_async,
+  wait_async,
+  attempt_async,
 };
-inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::load) + 1;
+inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::attempt_async) + 1;
 const char* name_of(Operation operation) noexcept;
 
 /// A thread's share of one store's figures; each is the sum over all threads' shares.

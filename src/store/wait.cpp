@@ -21,24 +21,35 @@ bool does_not_wait(const Timeout& timeout) noexcept {
 
 }  // namespace
 
-bool Store::add_waiter(const Table::Held& bucket, std::uint64_t hash, std::string_view key, Waiter& waiter) {
-  waiter.generation = bucket.table->chain->number;
-  waiters_.add(hash, key, waiter);
-  waiting_.fetch_add(1, std::memory_order_relaxed);
+bool Store::link_waiter(const Table::Held& bucket, std::string_view key, WaitLink& link) {
+  link.generation = bucket.table->chain->number;
+  waiters_.add(key, link);
   table_.set_waiters(bucket, true);
-  if (shows_live_figures()) maintenance().wake();
   // After a clear() a writer finds this waiter through the new table's flags, unless it has looked before the waiter was added.
   // It has held the shard's mutex then, so its table is seen here. The same goes for close() and its flag.
-  const bool current = table_.chain() == bucket.table->chain && !(state_.load(std::memory_order_acquire) & kClosed);
+  return table_.chain() == bucket.table->chain && !(state_.load(std::memory_order_acquire) & kClosed);
+}
+
+bool Store::add_waiter(const Table::Held& bucket, std::uint64_t hash, std::string_view key, ThreadWaiter& waiter) {
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  waiter.link.hash = hash;
+  bool current = false;
+  try {
+    current = link_waiter(bucket, key, waiter.link);
+  } catch (...) {
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
+  if (shows_live_figures()) maintenance().wake();
   if (current || !waiter.give_up()) return true;
-  waiters_.remove(hash, key, waiter);
+  waiters_.remove(waiter.link);
   waiting_.fetch_sub(1, std::memory_order_relaxed);
   return false;
 }
 
 /// Sleeps until the waiter is completed: its result. Empty on timeout. REQUIRES: outside of any epoch.
-std::optional<Value> Store::await(Operation operation, std::string_view key, std::uint64_t hash, ThreadWaiter& waiter,
-                                  std::int64_t deadline, const std::stop_token& stop) {
+std::optional<Value> Store::await(Operation operation, std::string_view key, ThreadWaiter& waiter, std::int64_t deadline,
+                                  const std::stop_token& stop) {
   const auto wake = [&waiter] { waiter.wake(); };
   std::optional<std::stop_callback<decltype(wake)>> on_stop;
   if (stop.stop_possible()) on_stop.emplace(stop, wake);
@@ -46,7 +57,7 @@ std::optional<Value> Store::await(Operation operation, std::string_view key, std
   bool in_time = true;
   while (!waiter.done()) {
     if ((!in_time || stop.stop_requested()) && waiter.give_up()) {
-      waiters_.remove(hash, key, waiter);
+      waiters_.remove(waiter.link);
       waiting_.fetch_sub(1, std::memory_order_release);
       if (stop.stop_requested()) fail(Errc::cancelled, name_of(operation), key, "the wait was stopped");
       return std::nullopt;
@@ -62,7 +73,7 @@ std::optional<Value> Store::await(Operation operation, std::string_view key, std
   if (waiter.error == Errc::type_mismatch)
     fail(Errc::type_mismatch, name_of(operation), key, "the key has come to hold something else than an array");
   if (waiter.error) fail(*waiter.error, name_of(operation), key, "the array has grown larger than one value can be");
-  return std::move(waiter.result);
+  return std::move(waiter.value);
 }
 
 std::optional<Value> Store::shift_wait(std::string_view key, bool last, Timeout timeout, const std::stop_token& stop) {
@@ -84,7 +95,7 @@ std::optional<Value> Store::shift_wait(std::string_view key, bool last, Timeout 
       if (does_not_wait(timeout)) return std::nullopt;
       if (!add_waiter(*write.held, hash, key, waiter)) continue;
     }
-    return await(operation, key, hash, waiter, deadline, stop);
+    return await(operation, key, waiter, deadline, stop);
   }
 }
 
@@ -115,7 +126,7 @@ Value Store::wait(std::string_view key, const Value* expected, Timeout timeout, 
       }
     }
     std::optional<Value> result;
-    if (waiter) result = await(Operation::wait, key, hash, *waiter, deadline, stop);
+    if (waiter) result = await(Operation::wait, key, *waiter, deadline, stop);
     if (result) return *std::move(result);
     fail(Errc::timeout, "wait", key, "the time is over");
   }
@@ -155,19 +166,17 @@ Value Store::wait_for(std::string_view key, FunctionRef<bool(const Value&)> pred
   }
   struct TakeOut {
     Store& store;
-    std::uint64_t hash;
-    std::string_view key;
     ThreadWaiter& waiter;
     ~TakeOut() {
       if (waiter.give_up()) {
-        store.waiters_.remove(hash, key, waiter);
+        store.waiters_.remove(waiter.link);
       } else {
         while (!waiter.done()) waiter.parker().park();  // close() is about to deliver
       }
       store.waiting_.fetch_sub(1, std::memory_order_release);
     }
   };
-  const TakeOut take_out{*this, hash, key, waiter};
+  const TakeOut take_out{*this, waiter};
   const auto wake = [&waiter] { waiter.wake(); };
   std::optional<std::stop_callback<decltype(wake)>> on_stop;
   if (stop.stop_possible()) on_stop.emplace(stop, wake);

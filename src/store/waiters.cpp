@@ -1,48 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/waiters.hpp"
 
-#include <algorithm>
-
 namespace cubby::detail {
 
-void WaiterLists::add(std::uint64_t hash, std::string_view key, Waiter& waiter) {
-  Shard& shard = shard_of(hash);
-  const std::lock_guard lock(shard.mutex);
-  auto found = shard.lists.find(KeyView{hash, key});
-  if (found == shard.lists.end()) found = shard.lists.emplace(Key{hash, std::string(key)}, List{}).first;
-  try {
-    found->second.push_back(&waiter);
-  } catch (...) {
-    if (found->second.empty()) shard.lists.erase(found);
-    throw;
-  }
+void WaitLine::push_back(WaitLink& link) noexcept {
+  link.previous = last_;
+  link.next = nullptr;
+  (last_ != nullptr ? last_->next : first_) = &link;
+  last_ = &link;
+  ++size_;
 }
 
-void WaiterLists::remove(std::uint64_t hash, std::string_view key, Waiter& waiter) noexcept {
-  visit(hash, key, [&waiter](List& list) {
-    const auto found = std::find(list.begin(), list.end(), &waiter);
-    if (found != list.end()) list.erase(found);
-  });
+WaitLink* WaitLine::erase(WaitLink& link) noexcept {
+  WaitLink* next = link.next;
+  (link.previous != nullptr ? link.previous->next : first_) = next;
+  (next != nullptr ? next->previous : last_) = link.previous;
+  link.previous = link.next = nullptr;
+  link.key = nullptr;
+  --size_;
+  return next;
+}
+
+void WaiterLists::add(std::string_view key, WaitLink& link) {
+  Shard& shard = shard_of(link.hash);
+  const std::lock_guard lock(shard.mutex);
+  auto found = shard.keys.find(KeyView{link.hash, key});
+  if (found == shard.keys.end()) {
+    found = shard.keys.emplace(Key{link.hash, std::string(key)}, KeyWaiters{}).first;
+    found->second.hash = link.hash;
+    found->second.name = found->first.name;
+  }
+  link.key = &found->second;
+  found->second.line_of(link.waiter).push_back(link);
+}
+
+void WaiterLists::remove(WaitLink& link) noexcept {
+  Shard& shard = shard_of(link.hash);
+  const std::lock_guard lock(shard.mutex);
+  if (link.key == nullptr) return;
+  KeyWaiters& key = *link.key;
+  key.line_of(link.waiter).erase(link);
+  if (key.empty()) shard.keys.erase(shard.keys.find(KeyView{key.hash, key.name}));
 }
 
 bool WaiterLists::any(std::uint64_t first, std::uint64_t last) {
   Shard& shard = shard_of(first);
   const std::lock_guard lock(shard.mutex);
-  const auto found = shard.lists.lower_bound(KeyView{first, {}});
-  return found != shard.lists.end() && found->first.hash <= last;
+  const auto found = shard.keys.lower_bound(KeyView{first, {}});
+  return found != shard.keys.end() && found->first.hash <= last;
 }
 
-void WaiterLists::end_all(Errc error, Wakeups& wakeups) {
+void WaiterLists::end_all(Wakeups& wakeups) {
   for (Shard& shard : shards_) {
     const std::lock_guard lock(shard.mutex);
-    for (auto& [key, list] : shard.lists) {
-      for (Waiter* waiter : list) {
-        if (!waiter->claim()) continue;  // it gave up, and will find itself gone from the list
-        waiter->error = error;
-        wakeups.add(*waiter);
+    for (auto& [name, key] : shard.keys) {
+      for (WaitLine* line : {&key.takers, &key.others}) {
+        for (WaitLink* link = line->first(); link != nullptr; link = line->erase(*link)) {
+          Waiter& waiter = link->waiter;
+          if (waiter.kind == Waiter::Kind::absence) {
+            waiter.notify();
+          } else if (waiter.interrupt(Waiter::State::kClosed)) {  // else it gave up, or will look why it is to stop
+            waiter.error = Errc::closed;
+            wakeups.add(waiter);
+          }
+        }
       }
     }
-    shard.lists.clear();
+    shard.keys.clear();
   }
 }
 

@@ -22,11 +22,16 @@ struct Operation {
 inline constexpr std::chrono::seconds kNoTime{0};
 inline constexpr std::chrono::hours kHour{1};
 
+inline TimePoint in_an_hour() { return std::chrono::system_clock::now() + kHour; }
+
 inline std::vector<Operation> operations_on_a_key() {
   return {
       {"set", true, [](Datastore& store, std::string_view key) { store.set(key, 1); }},
       {"set", true, [](Datastore& store, std::string_view key) { store.set(key, 1, kHour); }},
+      {"set", true, [](Datastore& store, std::string_view key) { store.set(key, 1, in_an_hour()); }},
+      {"set", true, [](Datastore& store, std::string_view key) { store.set(key, 1, std::nullopt); }},
       {"set_once", true, [](Datastore& store, std::string_view key) { store.set_once(key, 1); }},
+      {"set_once", true, [](Datastore& store, std::string_view key) { store.set_once(key, 1, in_an_hour()); }},
       {"set_once", true, [](Datastore& store, std::string_view key) { store.set_once(key, 1, kHour); }},
       {"get", false, [](Datastore& store, std::string_view key) { store.get(key); }},
       {"visit", false, [](Datastore& store, std::string_view key) { store.visit(key, [](const Value&) {}); }},
@@ -52,7 +57,11 @@ inline std::vector<Operation> operations_on_a_key() {
       {"take", true, [](Datastore& store, std::string_view key) { store.take(key); }},
       {"expire", true, [](Datastore& store, std::string_view key) { store.expire(key, kHour); }},
       {"expire", true, [](Datastore& store, std::string_view key) { store.expire(key); }},
+      {"expire_at", true, [](Datastore& store, std::string_view key) { store.expire_at(key, in_an_hour()); }},
       {"ttl", false, [](Datastore& store, std::string_view key) { store.ttl(key); }},
+      {"deadline", false, [](Datastore& store, std::string_view key) { store.deadline(key); }},
+      {"version", false, [](Datastore& store, std::string_view key) { store.version(key); }},
+      {"unchanged", false, [](Datastore& store, std::string_view key) { store.unchanged(key, KeyVersion()); }},
       {"remove_expiry", true, [](Datastore& store, std::string_view key) { store.remove_expiry(key); }},
       {"update", true, [](Datastore& store, std::string_view key) { store.update(key, Value::object({})); }},
       {"modify", true,

@@ -97,14 +97,14 @@ CUBBY_RELAXED(done);
 
 /// Claims and gives up whoever was first.
 struct NoRace : Faithful {
-  static bool forces(std::string_view function) { return function == "end_by"; }
+  static bool forces(std::string_view function) { return function == "end_by" || function == "give_up"; }
 };
 
 /// Takes a waiter for done once it is claimed.
 struct DoneTooSoon : Faithful {
   template <class T>
   static T loaded(std::string_view function, T value) {
-    if constexpr (std::is_enum_v<T>) return function == "done" && value == T{1} ? T{2} : value;
+    if constexpr (std::is_same_v<T, std::uint32_t>) return function == "done" && value == 1 ? 2 : value;
     return value;
   }
 };
