@@ -10,3 +10,4 @@
 #include <cubby/transaction.hpp>
 #include <cubby/value.hpp>
 #include <cubby/version.hpp>
+#include <cubby/waiting.hpp>

@@ -22,6 +22,7 @@
 #include <cubby/options.hpp>
 #include <cubby/transaction.hpp>
 #include <cubby/value.hpp>
+#include <cubby/waiting.hpp>
 
 namespace cubby {
 
@@ -29,7 +30,14 @@ namespace detail {
 
 class Store;
 
+template <class Keys>
+concept KeyRange =
+    std::ranges::input_range<Keys> && std::convertible_to<std::ranges::range_reference_t<Keys>, std::string_view>;
+
 }  // namespace detail
+
+/// Which element a queue gives.
+enum class End { first, last };
 
 /// A handle to a named store. Cheap to copy; all handles to a name are the same store.
 ///
@@ -102,6 +110,55 @@ class Datastore {
         key, [&predicate](const Value& value) -> bool { return std::invoke(predicate, value); }, timeout, std::move(stop));
   }
 
+  // Waiting with a callback instead of a thread: see Waiting for when, where and how often it is called.
+
+  /// Takes an element from whichever of the keys has one first, in order of arrival with all that wait for it; at the call they
+  /// are looked at in the order given. Then calls `callback(WaitResult)`. Errc::type_mismatch, thrown or in the result, if a
+  /// key holds, or comes to hold, something else than an array.
+  template <class Keys, class F>
+    requires detail::KeyRange<Keys> && std::invocable<F&, WaitResult>
+  [[nodiscard]] Waiting shift_async(Keys&& keys, End end, Timeout timeout, F callback) {
+    return with_keys(keys, [&](std::span<const std::string_view> views) {
+      return shift_async_impl(views, end, timeout, ending(std::move(callback)));
+    });
+  }
+  template <class F>
+    requires std::invocable<F&, WaitResult>
+  [[nodiscard]] Waiting shift_async(std::initializer_list<std::string_view> keys, End end, Timeout timeout, F callback) {
+    return shift_async_impl({keys.begin(), keys.size()}, end, timeout, ending(std::move(callback)));
+  }
+
+  /// As wait, and then calls `callback(WaitResult)`.
+  template <class F>
+    requires std::invocable<F&, WaitResult>
+  [[nodiscard]] Waiting wait_async(std::string_view key, Timeout timeout, F callback) const {
+    return wait_async_impl(key, nullptr, timeout, ending(std::move(callback)));
+  }
+  template <class F>
+    requires std::invocable<F&, WaitResult>
+  [[nodiscard]] Waiting wait_async(std::string_view key, const Value& expected, Timeout timeout, F callback) const {
+    return wait_async_impl(key, &expected, timeout, ending(std::move(callback)));
+  }
+
+  /// For what takes more than shift_async does. Calls `attempt(std::error_code)` without an error at once, and again whenever
+  /// one of the keys has elements, until it returns true: it has taken them, say by transact, and the wait is over. It stands
+  /// in line as shift_async does: those behind it get no element before it has had its turn. Others may take the element in
+  /// between; then it returns false and keeps its place. What it looks at it has to look at by calls that write (transact,
+  /// modify, shift): these wait for the write that has brought the element. With an error (Errc::timeout, closed) it is called
+  /// for the last time.
+  template <class Keys, class F>
+    requires detail::KeyRange<Keys> && std::is_invocable_r_v<bool, F&, std::error_code>
+  [[nodiscard]] Waiting attempt_async(Keys&& keys, Timeout timeout, F attempt) const {
+    return with_keys(keys, [&](std::span<const std::string_view> views) {
+      return attempt_async_impl(views, timeout, trying(std::move(attempt)));
+    });
+  }
+  template <class F>
+    requires std::is_invocable_r_v<bool, F&, std::error_code>
+  [[nodiscard]] Waiting attempt_async(std::initializer_list<std::string_view> keys, Timeout timeout, F attempt) const {
+    return attempt_async_impl({keys.begin(), keys.size()}, timeout, trying(std::move(attempt)));
+  }
+
   bool exists(std::string_view key) const;
 
   /// Moves value and deadline, at one instant for both keys. `from` absent: Errc::key_not_found; `to` present, or the same key:
@@ -144,21 +201,9 @@ class Datastore {
   /// throws, none. Other keys throw Errc::invalid_argument; calls of the store inside `f` as in modify. Returns what `f`
   /// returned.
   template <class Keys, class F>
-    requires std::ranges::input_range<Keys> && std::convertible_to<std::ranges::range_reference_t<Keys>, std::string_view> &&
-             std::invocable<F&, Transaction&>
+    requires detail::KeyRange<Keys> && std::invocable<F&, Transaction&>
   std::invoke_result_t<F&, Transaction&> transact(Keys&& keys, F&& f) {
-    using Key = std::ranges::range_reference_t<Keys>;
-    std::vector<std::string_view> views;
-    if constexpr (std::is_lvalue_reference_v<Key> || std::same_as<std::remove_cvref_t<Key>, std::string_view> ||
-                  std::is_pointer_v<std::remove_cvref_t<Key>>) {
-      for (auto&& key : keys) views.emplace_back(key);
-      return transact_views(views, f);
-    } else {  // made as the range is walked
-      std::vector<std::string> owned;
-      for (auto&& key : keys) owned.emplace_back(std::string_view(key));
-      views.assign(owned.begin(), owned.end());
-      return transact_views(views, f);
-    }
+    return with_keys(keys, [&](std::span<const std::string_view> views) { return transact_views(views, f); });
   }
   template <class F>
     requires std::invocable<F&, Transaction&>
@@ -197,6 +242,28 @@ class Datastore {
       }
     });
   }
+  /// Walks over all keys bit by bit: calls `f` for some `count` of them (more, where several share a bucket; fewer, where
+  /// buckets are empty) and returns the cursor to go on with. 0 begins, and is returned at the end. The cursor is all there is
+  /// to the scan, below 2^48, and valid as long as the process. From 0 to 0, keys there throughout are seen exactly once; keys
+  /// that come or go meanwhile maybe. `f` is `f(string_view key, const Value&)`, `f(string_view key, Type)` or `f(string_view
+  /// key)`; the latter two don't copy arrays that are used as queues. It may call the store as that of for_each.
+  template <class F>
+    requires std::invocable<F&, std::string_view, const Value&> || std::invocable<F&, std::string_view, Type> ||
+             std::invocable<F&, std::string_view>
+  std::uint64_t scan(std::uint64_t cursor, std::size_t count, F&& f) const {
+    constexpr bool kWithValues = std::invocable<F&, std::string_view, const Value&>;
+    return scan_on(cursor, count, kWithValues, [&f](std::string_view key, Type type, const Value& value) {
+      if constexpr (kWithValues) {
+        std::invoke(f, key, value);
+      } else if constexpr (std::invocable<F&, std::string_view, Type>) {
+        std::invoke(f, key, type);
+      } else {
+        std::invoke(f, key);
+      }
+    });
+  }
+  /// Any live key, each about as likely as the others; empty if there is none.
+  std::optional<std::string> random_key() const;
   /// Collects up to `max` of the values that `f(key, value)` returns as optional<Value>.
   template <class F>
     requires std::is_invocable_r_v<std::optional<Value>, F&, std::string_view, const Value&>
@@ -244,8 +311,44 @@ class Datastore {
                       std::stop_token stop) const;
   std::optional<Value> modify_impl(std::string_view key, detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f);
   void transact_impl(std::span<const std::string_view> keys, detail::FunctionRef<void(Transaction&)> f);
+  std::uint64_t scan_on(std::uint64_t cursor, std::size_t count, bool with_values,
+                        detail::FunctionRef<void(std::string_view, Type, const Value&)> f) const;
   void scan_impl(const char* operation, std::string_view prefix,
                  detail::FunctionRef<bool(std::string_view, const Value&)> f) const;
+
+  Waiting shift_async_impl(std::span<const std::string_view> keys, End end, Timeout timeout, detail::WaitFunction&& function);
+  Waiting wait_async_impl(std::string_view key, const Value* expected, Timeout timeout, detail::WaitFunction&& function) const;
+  Waiting attempt_async_impl(std::span<const std::string_view> keys, Timeout timeout, detail::WaitFunction&& function) const;
+
+  template <class F>
+  static detail::WaitFunction ending(F callback) {
+    return detail::WaitFunction([callback = std::move(callback)](WaitResult&& result) mutable -> bool {
+      std::invoke(callback, std::move(result));
+      return true;
+    });
+  }
+  template <class F>
+  static detail::WaitFunction trying(F attempt) {
+    return detail::WaitFunction(
+        [attempt = std::move(attempt)](WaitResult&& result) mutable -> bool { return std::invoke(attempt, result.error); });
+  }
+
+  /// Calls `f` with the keys as views, which are kept where the range makes them as it is walked.
+  template <class Keys, class F>
+  static decltype(auto) with_keys(Keys& keys, F&& f) {
+    using Key = std::ranges::range_reference_t<Keys>;
+    std::vector<std::string_view> views;
+    if constexpr (std::is_lvalue_reference_v<Key> || std::same_as<std::remove_cvref_t<Key>, std::string_view> ||
+                  std::is_pointer_v<std::remove_cvref_t<Key>>) {
+      for (auto&& key : keys) views.emplace_back(key);
+      return f(std::span<const std::string_view>(views));
+    } else {
+      std::vector<std::string> owned;
+      for (auto&& key : keys) owned.emplace_back(std::string_view(key));
+      views.assign(owned.begin(), owned.end());
+      return f(std::span<const std::string_view>(views));
+    }
+  }
 
   template <class F>
   std::invoke_result_t<F&, Transaction&> transact_views(std::span<const std::string_view> keys, F& f) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cubby/datastore.hpp>
 
+#include "store/callback_waiter.hpp"
 #include "store/deadlines.hpp"
 #include "store/registry.hpp"
 #include "store/store.hpp"
@@ -14,8 +15,12 @@ using detail::Operation;
 namespace {
 
 /// What a call that writes does last: a durable store has it on the disk first, if it was opened so.
+/// And very last it calls back those whom it has brought what they waited for.
 template <class F>
 auto acknowledged(detail::Store& store, F&& f) {
+  struct CallBack {
+    ~CallBack() { detail::call_back(detail::thread_record()); }
+  } const call_back;
   if constexpr (std::is_void_v<decltype(f(store))>) {
     f(store);
     store.acknowledge();
@@ -149,9 +154,37 @@ void Datastore::scan_impl(const char* operation, std::string_view prefix,
                           detail::FunctionRef<bool(std::string_view, const Value&)> f) const {
   store_->scan(operation, prefix, f);
 }
+std::uint64_t Datastore::scan_on(std::uint64_t cursor, std::size_t count, bool with_values,
+                                 detail::FunctionRef<void(std::string_view, Type, const Value&)> f) const {
+  return store_->scan_on(cursor, count, with_values, f);
+}
+std::optional<std::string> Datastore::random_key() const { return store_->random_key(); }
 void Datastore::check_open(const char* operation) const { store_->check_open(operation); }
 void Datastore::save() { store_->save(); }
-void Datastore::load() { store_->load(); }
+void Datastore::load() {
+  acknowledged(*store_, [&](detail::Store& store) { store.load(); });
+}
+Waiting Datastore::shift_async_impl(std::span<const std::string_view> keys, End end, Timeout timeout,
+                                    detail::WaitFunction&& function) {
+  const auto kind = end == End::first ? detail::Waiter::Kind::first : detail::Waiter::Kind::last;
+  return acknowledged(*store_, [&](detail::Store& store) {
+    return store.wait_with_callback(Operation::shift_async, kind, keys, nullptr, timeout, std::move(function));
+  });
+}
+Waiting Datastore::wait_async_impl(std::string_view key, const Value* expected, Timeout timeout,
+                                   detail::WaitFunction&& function) const {
+  const auto kind = expected != nullptr ? detail::Waiter::Kind::equal : detail::Waiter::Kind::change;
+  return acknowledged(*store_, [&](detail::Store& store) {
+    return store.wait_with_callback(Operation::wait_async, kind, {&key, 1}, expected, timeout, std::move(function));
+  });
+}
+Waiting Datastore::attempt_async_impl(std::span<const std::string_view> keys, Timeout timeout,
+                                      detail::WaitFunction&& function) const {
+  return acknowledged(*store_, [&](detail::Store& store) {
+    return store.wait_with_callback(Operation::attempt_async, detail::Waiter::Kind::attempt, keys, nullptr, timeout,
+                                    std::move(function));
+  });
+}
 Stats Datastore::stats() const { return store_->stats(); }
 
 Datastore open(std::string_view name, const Options& options) { return Datastore(detail::registry().open(name, options)); }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/thread.hpp"
+#include "store/callback_waiter.hpp"
 #include "store/key_write.hpp"
 #include "store/maintenance.hpp"
 #include "store/running_cut.hpp"
@@ -177,7 +178,19 @@ void Store::acknowledge_logged() {
   const LogPlace place{record.appended_segment, record.appended_end};
   record.appended_segment = record.appended_end = 0;
   if (place == LogPlace{} || !log_->waits_for_disk()) return;
-  in_context("sync", name_, [&] { log_->acknowledge(place); });
+  const auto tell = [&](bool succeeded) {
+    if (record.due == nullptr) return;
+    record.due->for_each([&](CallbackWaiter& each) {
+      if (&each.store() == this) each.acknowledge(succeeded);
+    });
+  };
+  try {
+    in_context("sync", name_, [&] { log_->acknowledge(place); });
+  } catch (const Error&) {
+    tell(false);
+    throw;
+  }
+  tell(true);
 }
 
 void Store::wait_for_clear(const Chain& chain) const noexcept {

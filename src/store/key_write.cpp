@@ -137,6 +137,7 @@ void KeyWrite::serve_all(KeyWaiters& waiters, Wakeups& wakeups) {
     Waiter& waiter = taker->waiter;
     waiters.takers.erase(*taker);
     if (!waiter.claim()) continue;  // it gave up
+    waiter.served_by = taker;
     Queue& queue = fresh_->queue_to_fill();
     waiter.value = waiter.kind == Waiter::Kind::first ? queue.take_first(removed) : queue.take_last(removed);
     wakeups.add(waiter);
@@ -213,6 +214,7 @@ WaitLink* KeyWrite::next_taker(WaitLine& line, Wakeups& wakeups) {
       link = line.erase(*link);
     } else if (!is_array) {
       if (waiter.claim()) {
+        waiter.served_by = link;
         waiter.error = Errc::type_mismatch;
         wakeups.add(waiter);
       }
@@ -374,9 +376,11 @@ void KeyWrite::carry_out(Operation operation, ThreadRecord& record, Wakeups& wak
   std::uint32_t version = store.version_.load(std::memory_order_acquire);
   KeyWrite* const self[] = {this};
   std::optional<LogEntry> log;
-  if (logged && (logged_ != OperationCode::end || !also_logged_.empty())) log.emplace(store, operation, self, version);
+  if (logged && (logged_ != OperationCode::end || !also_logged_.empty() || only_serves_))
+    log.emplace(store, operation, self, version);
   // From here on nothing fails.
   serve(wakeups);
+  if (only_serves_ && !handed_over_) return;
   settle();
   if (log) {
     log->complete(self, record);

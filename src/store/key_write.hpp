@@ -39,6 +39,11 @@ struct KeyWrite {
   void plan_same(Deadline deadline);
   void plan_removal() noexcept;
   bool planned() const noexcept { return changes_; }
+  /// The plan is what is there: it takes effect only if somebody in line can be given of it.
+  void only_serves() noexcept {
+    only_serves_ = true;
+    logged_ = OperationCode::end;
+  }
   /// The deadline that the key has, or kNoDeadline. Nobody changes it until this is published or given up. REQUIRES: entry.
   std::int64_t hold_deadline() noexcept;
 
@@ -83,6 +88,7 @@ struct KeyWrite {
   Entry* entry = nullptr;     ///< the same if live, else null
 
   Removed removed;                ///< elements and chunks that leave the queue that goes on
+  bool noted_waiter = false;      ///< the call that holds it has put its waiter into line
   std::uint32_t serve_order = 0;  ///< of several keys: whose waiters come first
 
  private:
@@ -114,6 +120,7 @@ struct KeyWrite {
   OperationCode logged_ = OperationCode::end;  ///< end: nothing
   const Value* logged_value_ = nullptr;
   std::vector<LoggedOperation> also_logged_;
+  bool only_serves_ = false;
   bool handed_over_ = false;
   std::vector<Waiter*> handed_;  ///< who was given an element, in order; durable stores only
 };

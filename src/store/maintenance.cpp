@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "base/thread.hpp"
+#include "store/callback_waiter.hpp"
 #include "store/store.hpp"
 
 namespace cubby::detail {
@@ -105,6 +106,8 @@ std::int64_t Maintenance::work() {
     }
   }
   stores.clear();
+  end_late_waits();
+  call_back(thread_record());
 
   // Garbage first, as it may bring errands.
   if (garbage_.load(std::memory_order_acquire) && now() >= garbage_look_) {
@@ -124,6 +127,8 @@ std::int64_t Maintenance::work() {
     errand->free(errand->object);
     delete std::exchange(errand, errand->next);
   }
+  call_back(thread_record());
+  next = std::min(next, wait_timers().next_due());
   if (epochs().tidy(thread_record())) {
     garbage_.store(true, std::memory_order_release);
     next = std::min(next, now() + kGarbageInterval);

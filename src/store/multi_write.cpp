@@ -11,7 +11,7 @@ struct MultiWrite::Commit {
   std::vector<Marker> markers;
 };
 
-MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::string_view> keys)
+MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::string_view> keys, For purpose)
     : record(thread_record()), store_(store), operation_(operation) {
   for (const std::string_view key : keys) store.check_key(operation, key);
   std::vector<std::pair<std::uint64_t, std::string_view>> sorted;
@@ -24,7 +24,13 @@ MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::s
 
   epochs().enter(record);
   try {
-    store.check_writable(operation, keys.empty() ? std::string_view() : keys.front(), record);
+    const std::string_view first = keys.empty() ? std::string_view() : keys.front();
+    if (purpose == For::writing) {
+      store.check_writable(operation, first, record);
+    } else {
+      store.check_not_locked(name_of(operation), first, record);
+      store.check_readable(name_of(operation), first);
+    }
     store.counters(record).count(operation);
     while (!lock_all()) unlock_all();
     for (KeyWrite& write : writes_) write.look_up();

@@ -15,8 +15,9 @@ namespace cubby::detail {
 
 class MultiWrite {
  public:
-  /// Checks, enters the epoch, locks all keys (each once) and looks them up.
-  MultiWrite(Store& store, Operation operation, std::span<const std::string_view> keys);
+  enum class For : std::uint8_t { writing, waiting };
+  /// Checks, enters the epoch, locks all keys (each once) and looks them up. For waiting: of read_only stores too.
+  MultiWrite(Store& store, Operation operation, std::span<const std::string_view> keys, For purpose = For::writing);
   ~MultiWrite();
   MultiWrite(const MultiWrite&) = delete;
   MultiWrite& operator=(const MultiWrite&) = delete;

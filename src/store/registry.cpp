@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "storage/file_system.hpp"
+#include "store/callback_waiter.hpp"
 #include "store/maintenance.hpp"
 #include "store/store.hpp"
 
@@ -164,6 +165,8 @@ void Registry::close(std::string_view name, bool at_exit) {
   lock.lock();
   slots_.erase(slots_.find(name));
   changed_.notify_all();
+  lock.unlock();
+  call_back(thread_record());
 }
 
 void Registry::shutdown() {

@@ -53,6 +53,9 @@ class SingleWrite;
 class PlainWrite;
 class KeyLook;
 class KeyMark;
+class ScanBatch;
+class CallbackWaiter;
+class MultiWrite;
 
 /// What the table needs to know of entries.
 class TableTraits {
@@ -100,6 +103,10 @@ class Store : public std::enable_shared_from_this<Store> {
   std::int64_t deadline(Operation operation, std::string_view key);
   std::vector<std::string> keys(std::string_view prefix);
   void scan(const char* operation, std::string_view prefix, FunctionRef<bool(std::string_view, const Value&)> f);
+  /// Calls `f` for some `count` keys from the cursor on; the cursor to go on with, 0 at the end.
+  std::uint64_t scan_on(std::uint64_t cursor, std::size_t count, bool with_values,
+                        FunctionRef<void(std::string_view, Type, const Value&)> f);
+  std::optional<std::string> random_key();
   std::size_t size();
   Stats stats();
   void check_open(const char* operation);
@@ -125,6 +132,15 @@ class Store : public std::enable_shared_from_this<Store> {
   std::optional<Value> shift_wait(std::string_view key, bool last, Timeout timeout, const std::stop_token& stop);
   Value wait(std::string_view key, const Value* expected, Timeout timeout, const std::stop_token& stop);
   Value wait_for(std::string_view key, FunctionRef<bool(const Value&)> predicate, Timeout timeout, const std::stop_token& stop);
+
+  // --- callback_wait.cpp
+  Waiting wait_with_callback(Operation operation, Waiter::Kind kind, std::span<const std::string_view> keys,
+                             const Value* expected, Timeout timeout, WaitFunction&& function);
+  void note_waiting(int change) noexcept;
+  /// Of an attempt: adds the key to `behind` if others stand behind it.
+  void leave_line(WaitLink& link, std::vector<std::string>& behind);
+  /// Gives those who stand in line for the key what is there, after an attempt has had its turn.
+  void serve_line(std::string_view key) noexcept;
 
   // --- transact.cpp
   void transact(std::span<const std::string_view> keys, FunctionRef<void(Transaction&)> f);
@@ -233,6 +249,7 @@ class Store : public std::enable_shared_from_this<Store> {
   [[noreturn]] void fail_not_writable(Operation operation, std::string_view key) const;
   void check_may_wait(Operation operation, std::string_view key, const ThreadRecord& record) const;
 
+  std::uint64_t take_bucket(std::uint64_t position, ScanBatch& batch);
   /// The live entry of the key, or null. REQUIRES: within an epoch.
   const Entry* find(std::uint64_t hash, std::string_view key) const {
     const Entry* found = nullptr;
@@ -254,6 +271,7 @@ class Store : public std::enable_shared_from_this<Store> {
   /// Puts a waiter into the key's line; false if clear() or close() came between, and it has to look again: it stands there all
   /// the same. REQUIRES: the bucket held; the link's hash is set.
   bool link_waiter(const Table::Held& held, std::string_view key, WaitLink& link);
+  bool look_for(CallbackWaiter& waiter, MultiWrite& write, std::span<const std::string_view> keys, Operation operation);
   /// Adds a waiter to the key's list; false if clear() came between, and it has to look again. REQUIRES: the bucket held.
   bool add_waiter(const Table::Held& held, std::uint64_t hash, std::string_view key, ThreadWaiter& waiter);
   void help_after_write(ThreadRecord& record) {

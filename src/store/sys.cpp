@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cubby/version.hpp>
 
+#include "store/callback_waiter.hpp"
 #include "store/key_write.hpp"
 #include "store/registry.hpp"
 
@@ -50,6 +51,7 @@ void Store::refresh_sys() {
   for (std::size_t each = 0; each < kOperations; ++each) {
     put(std::string("operations.") + name_of(static_cast<Operation>(each)), operations_of_all[each]);
   }
+  call_back_elsewhere(thread_record());
 }
 
 }  // namespace cubby::detail

@@ -17,6 +17,7 @@
 
 namespace cubby::detail {
 
+class DueList;
 class Store;
 
 /// A store that a thread is in the function of modify or transact on: only reads of it are allowed. They nest.
@@ -107,6 +108,8 @@ struct alignas(64) ThreadRecord : Epochs::Participant {
   std::atomic<bool> publishing{false};  ///< between looking whether a store is closed and having published
   /// The record that the running call has appended to a durable store's log, to be acknowledged before the call returns.
   std::uint64_t appended_segment = 0, appended_end = 0;
+  DueList* due = nullptr;     ///< callbacks that the running call owes; null: there never was one
+  bool calling_back = false;  ///< they are being called
   ThreadRecord* next_free = nullptr;
 
  private:

@@ -54,15 +54,17 @@ class WaiterState {
 
   bool claim() noexcept { return end_by(kClaimed, 0); }
   /// True if nobody will complete it any more. A running attempt is not tried again.
-  bool give_up() noexcept {
+  /// `told`: it was notified; who is to begin it will see.
+  bool give_up(bool* told = nullptr) noexcept {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
     for (;;) {
       const std::uint32_t state = seen & kStateMask;
       const bool ends = state == kPending || state == kNotified;
       if (!ends && state != kRunning) return false;
       // acq_rel, as all that moves it from one owner to the next
-      if (word_.compare_exchange_weak(seen, ends ? kEnded : seen | kCancelled, std::memory_order_acq_rel,
-                                      std::memory_order_relaxed)) {
+      if (word_.compare_exchange_strong(seen, ends ? kEnded : seen | kCancelled, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+        if (told != nullptr) *told = state == kNotified;
         return ends;
       }
     }
@@ -111,7 +113,7 @@ class WaiterState {
         default:
           return Notice::nobody;
       }
-      if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed)) return notice;
+      if (word_.compare_exchange_strong(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed)) return notice;
     }
   }
   /// False if it was given up.
@@ -122,7 +124,7 @@ class WaiterState {
       if (state != kClaimed && state != kNotified) return false;
       // What was written before it looks needs no second look.
       const std::uint32_t next = kRunning | (seen & ~kStateMask & ~std::uint32_t{kAgain});
-      if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed)) return true;
+      if (word_.compare_exchange_strong(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed)) return true;
     }
   }
   Told rearm() noexcept {
@@ -130,7 +132,8 @@ class WaiterState {
     for (;;) {
       if (seen & (kTimedOut | kClosed | kCancelled)) return Told::to_stop;
       const bool again = (seen & kAgain) != 0;
-      if (word_.compare_exchange_weak(seen, again ? kRunning : kPending, std::memory_order_acq_rel, std::memory_order_relaxed))
+      if (word_.compare_exchange_strong(seen, again ? kRunning : kPending, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed))
         return again ? Told::again : Told::nothing;
     }
   }
@@ -156,7 +159,7 @@ class WaiterState {
         if (note == 0 || !is_busy) return false;
         next = seen | note;
       }
-      if (word_.compare_exchange_weak(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed)) return ends;
+      if (word_.compare_exchange_strong(seen, next, std::memory_order_acq_rel, std::memory_order_relaxed)) return ends;
     }
   }
 

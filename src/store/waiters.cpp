@@ -34,13 +34,15 @@ void WaiterLists::add(std::string_view key, WaitLink& link) {
   found->second.line_of(link.waiter).push_back(link);
 }
 
-void WaiterLists::remove(WaitLink& link) noexcept {
+std::optional<std::string> WaiterLists::remove(WaitLink& link) {
   Shard& shard = shard_of(link.hash);
   const std::lock_guard lock(shard.mutex);
-  if (link.key == nullptr) return;
+  if (link.key == nullptr) return std::nullopt;
   KeyWaiters& key = *link.key;
-  key.line_of(link.waiter).erase(link);
+  const bool is_awaited = key.line_of(link.waiter).erase(link) != nullptr && link.waiter.kind == Waiter::Kind::attempt;
+  if (is_awaited) return std::string(key.name);
   if (key.empty()) shard.keys.erase(shard.keys.find(KeyView{key.hash, key.name}));
+  return std::nullopt;
 }
 
 bool WaiterLists::any(std::uint64_t first, std::uint64_t last) {

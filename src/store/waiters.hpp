@@ -40,6 +40,9 @@
 
 namespace cubby::detail {
 
+struct KeyWaiters;
+struct WaitLink;
+
 class Waiter {
  public:
   enum class Kind : std::uint8_t {
@@ -80,7 +83,8 @@ class Waiter {
   /// What to compare with: change: the value at the call, if any; equal: the one expected. Then the result, set by whoever
   /// claimed, before deliver().
   std::optional<Value> value;
-  std::optional<Errc> error;  ///< set likewise
+  std::optional<Errc> error;            ///< set likewise
+  const WaitLink* served_by = nullptr;  ///< set likewise: where it was met
 
  protected:
   State state_;
@@ -88,8 +92,6 @@ class Waiter {
  public:
   const Kind kind;
 };
-
-struct KeyWaiters;
 
 /// A waiter's place in a line.
 struct WaitLink {
@@ -184,8 +186,8 @@ class WaiterLists {
  public:
   /// REQUIRES: the key's bucket lock held; link.hash and link.generation set.
   void add(std::string_view key, WaitLink& link);
-  /// Takes it out, if it is still in its line.
-  void remove(WaitLink& link) noexcept;
+  /// Takes it out, if it is still in its line. Of an attempt: the key, if others stand behind it.
+  std::optional<std::string> remove(WaitLink& link);
 
   /// Calls `f(KeyWaiters&)` under the shard's mutex if anybody waits for the key.
   template <class F>

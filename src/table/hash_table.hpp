@@ -160,6 +160,17 @@ class HashTable {
     }
   }
 
+  /// The first hash of the bucket that scan() would visit for `position`.
+  std::uint64_t first_of_bucket(std::uint64_t position) const {
+    const Table* table = root_.load(std::memory_order_acquire);
+    std::uint64_t first = 0;
+    for (;;) {
+      if (table->first_of(position) > first) first = table->first_of(position);
+      if (!(table->bucket(position).control.load(std::memory_order_acquire) & kMoved)) return first;
+      table = table->next.load(std::memory_order_acquire);
+    }
+  }
+
   /// Exact when no writer is at work.
   std::size_t size() const { return size(root_.load(std::memory_order_acquire)->chain); }
 

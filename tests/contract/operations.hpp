@@ -60,6 +60,18 @@ inline std::vector<Operation> operations_on_a_key() {
       {"expire_at", true, [](Datastore& store, std::string_view key) { store.expire_at(key, in_an_hour()); }},
       {"ttl", false, [](Datastore& store, std::string_view key) { store.ttl(key); }},
       {"deadline", false, [](Datastore& store, std::string_view key) { store.deadline(key); }},
+      {"shift_async", true,
+       [](Datastore& store, std::string_view key) {
+         static_cast<void>(store.shift_async({key}, End::first, kNoTime, [](const WaitResult&) {}));
+       }},
+      {"wait_async", false,
+       [](Datastore& store, std::string_view key) {
+         static_cast<void>(store.wait_async(key, kNoTime, [](const WaitResult&) {}));
+       }},
+      {"attempt_async", false,
+       [](Datastore& store, std::string_view key) {
+         static_cast<void>(store.attempt_async({key}, kNoTime, [](std::error_code) { return true; }));
+       }},
       {"version", false, [](Datastore& store, std::string_view key) { store.version(key); }},
       {"unchanged", false, [](Datastore& store, std::string_view key) { store.unchanged(key, KeyVersion()); }},
       {"remove_expiry", true, [](Datastore& store, std::string_view key) { store.remove_expiry(key); }},
@@ -88,6 +100,8 @@ inline std::vector<Operation> operations_on_all_keys() {
        }},
       {"count", false,
        [](Datastore& store, std::string_view) { store.count([](std::string_view, const Value&) { return true; }); }},
+      {"scan", false, [](Datastore& store, std::string_view) { store.scan(0, 1, [](std::string_view) {}); }},
+      {"random_key", false, [](Datastore& store, std::string_view) { store.random_key(); }},
       {"save", true, [](Datastore& store, std::string_view) { store.save(); }},
       {"load", false, [](Datastore& store, std::string_view) { store.load(); }},
       {"stats", false, [](Datastore& store, std::string_view) { store.stats(); }},

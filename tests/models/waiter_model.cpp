@@ -92,12 +92,114 @@ struct WaiterSuite : rl::test_suite<WaiterSuite<Policy>, 4> {
   int delivered = 0, closed = 0, given_up = 0;  // of the waiting thread
 };
 
+/// An attempt that is told of an element: a writer that brings one, a thief that may take it first, and time or a cancellation.
+template <class Policy>
+struct AttemptSuite : rl::test_suite<AttemptSuite<Policy>, 4> {
+  using State = detail::WaiterState<Policy>;
+
+  /// As CallbackWaiter::run().
+  void run() {
+    if (!state.begin()) return;
+    for (;;) {
+      turns.set(turns.get() + 1);  // a race if two are at it
+      bucket.lock();
+      const bool got = queue.get() > 0;
+      if (got) queue.set(queue.get() - 1);
+      bucket.unlock();
+      if (got) {
+        state.finish();
+        ++delivered;
+        return;
+      }
+      const typename State::Told told = state.rearm();
+      if (told == State::Told::nothing) return;
+      if (told == State::Told::again) continue;
+      state.finish();
+      ++stopped;
+      return;
+    }
+  }
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      // Found the key without an element, or is to find out; then it stands in line. A writer of a later table may come
+      // between.
+      for (bool armed = false; !armed;) {
+        bucket.lock();
+        state.settle(true);
+        shard.lock();
+        listed.set(true);
+        shard.unlock();
+        armed = state.arm(true);
+        if (!armed) {
+          shard.lock();
+          listed.set(false);
+          shard.unlock();
+        }
+        bucket.unlock();
+      }
+      run();
+    } else if (index == 1) {
+      bucket.lock();
+      queue.set(queue.get() + 1);
+      shard.lock();
+      const bool told = listed.get() && state.notify(false) == State::Notice::first;
+      shard.unlock();
+      bucket.unlock();
+      if (told) run();
+    } else if (index == 2) {
+      bucket.lock();
+      if (queue.get() > 0) {
+        queue.set(queue.get() - 1);
+        ++stolen;
+      }
+      bucket.unlock();
+    } else {
+      shard.lock();
+      const bool known = listed.get();
+      shard.unlock();
+      if (!known) return;
+      if (rl::rand(2) == 0) {
+        if (state.give_up()) ++cancelled;
+      } else if (state.interrupt(State::kTimedOut)) {
+        ++late;
+      }
+    }
+  }
+
+  void after() {
+    const int ends = delivered + stopped + cancelled + late;
+    require(ends <= 1, "it has ended twice");
+    require(delivered + stolen + queue.get() == 1, "the element is lost, or there twice");
+    require(ends == 1 || queue.get() == 0, "it sleeps over an element");
+  }
+
+  RelacyMutex bucket, shard;
+  State state{State::Beginning::preparing};
+  Plain<bool> listed{false};  // under shard
+  Plain<int> queue{0};        // under bucket
+  Plain<int> turns{0};        // of whoever runs it
+  int delivered = 0, stopped = 0, cancelled = 0, late = 0, stolen = 0;
+};
+
 CUBBY_RELAXED(finish);
+CUBBY_RELAXED(rearm);
+CUBBY_RELAXED(begin);
 CUBBY_RELAXED(done);
 
 /// Claims and gives up whoever was first.
 struct NoRace : Faithful {
   static bool forces(std::string_view function) { return function == "end_by" || function == "give_up"; }
+};
+
+/// Waits again whatever it was told meanwhile.
+struct Deaf : Faithful {
+  static bool forces(std::string_view function) { return function == "rearm"; }
+};
+
+/// Begins though it was cancelled.
+struct BeginsAnyway : Faithful {
+  static bool forces(std::string_view function) { return function == "begin"; }
 };
 
 /// Takes a waiter for done once it is claimed.
@@ -118,9 +220,16 @@ int main(int count, char** arguments) {
   runner.holds<WaiterSuite<RelacyAtomics<>>>("one of four ends a wait", 200000);
   runner.holds_in_all<WaiterSuite<RelacyAtomics<>>>("one of four ends a wait, all with two preemptions", 2);
 
+  runner.holds<AttemptSuite<RelacyAtomics<>>>("an attempt", 200000);
+  runner.holds_in_all<AttemptSuite<RelacyAtomics<>>>("an attempt, all with two preemptions", 2);
+
   runner.is_found<WaiterSuite<RelacyAtomics<Relaxed_finish>>>("finish relaxed", 200000);
   runner.is_found<WaiterSuite<RelacyAtomics<Relaxed_done>>>("done relaxed", 200000);
   runner.is_found<WaiterSuite<RelacyAtomics<NoRace>>>("claimed and given up at once", 200000);
   runner.is_found<WaiterSuite<RelacyAtomics<DoneTooSoon>>>("done when claimed", 200000);
+  runner.is_found<AttemptSuite<RelacyAtomics<Relaxed_rearm>>>("rearm relaxed", 200000);
+  runner.is_found<AttemptSuite<RelacyAtomics<Relaxed_begin>>>("begin relaxed", 200000);
+  runner.is_found<AttemptSuite<RelacyAtomics<Deaf>>>("rearms whatever it was told", 200000);
+  runner.is_found<AttemptSuite<RelacyAtomics<BeginsAnyway>>>("begins though cancelled", 200000);
   return runner.exit_code();
 }
