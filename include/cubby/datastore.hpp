@@ -76,6 +76,31 @@ class Datastore {
     return visit_impl(key, [&f](const Value& value) { std::invoke(f, value); });
   }
 
+  /// Visits several keys, each at an instant of its own: calls `f(index, const Value&)` for those that are there, in their
+  /// order, and returns how many. Their cache misses come at the same time, so it is several times faster than as many calls of
+  /// visit on keys that aren't in the cache. `f` as that of visit.
+  template <class Keys, class F>
+    requires detail::KeyRange<Keys> && std::invocable<F&, std::size_t, const Value&>
+  std::size_t visit_many(Keys&& keys, F&& f) const {
+    const auto call = [&f](std::size_t index, const Value& value) { std::invoke(f, index, value); };
+    if constexpr (std::convertible_to<Keys, std::span<const std::string_view>>) {
+      return visit_many_impl(keys, call);
+    } else {
+      return with_keys(keys, [&](std::span<const std::string_view> views) { return visit_many_impl(views, call); });
+    }
+  }
+  /// Brings what is known of these keys into the cache, for calls of any kind that follow at once: some 32 keys are a good
+  /// measure. A hint that changes nothing, whatever becomes of the keys.
+  template <class Keys>
+    requires detail::KeyRange<Keys>
+  void prefetch(Keys&& keys) const {
+    if constexpr (std::convertible_to<Keys, std::span<const std::string_view>>) {
+      prefetch_impl(keys);
+    } else {
+      with_keys(keys, [&](std::span<const std::string_view> views) { prefetch_impl(views); });
+    }
+  }
+
   /// Stores `value` and returns the old one.
   std::optional<Value> swap(std::string_view key, const Value& value);
 
@@ -316,6 +341,9 @@ class Datastore {
   void scan_impl(const char* operation, std::string_view prefix,
                  detail::FunctionRef<bool(std::string_view, const Value&)> f) const;
 
+  std::size_t visit_many_impl(std::span<const std::string_view> keys,
+                              detail::FunctionRef<void(std::size_t, const Value&)> f) const;
+  void prefetch_impl(std::span<const std::string_view> keys) const;
   Waiting shift_async_impl(std::span<const std::string_view> keys, End end, Timeout timeout, detail::WaitFunction&& function);
   Waiting wait_async_impl(std::string_view key, const Value* expected, Timeout timeout, detail::WaitFunction&& function) const;
   Waiting attempt_async_impl(std::span<const std::string_view> keys, Timeout timeout, detail::WaitFunction&& function) const;

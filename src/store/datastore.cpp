@@ -70,6 +70,11 @@ std::optional<Value> Datastore::get(std::string_view key) const { return store_-
 bool Datastore::visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
   return store_->visit(key, f);
 }
+std::size_t Datastore::visit_many_impl(std::span<const std::string_view> keys,
+                                       detail::FunctionRef<void(std::size_t, const Value&)> f) const {
+  return store_->visit_many(keys, f);
+}
+void Datastore::prefetch_impl(std::span<const std::string_view> keys) const { store_->prefetch(keys); }
 std::optional<Value> Datastore::swap(std::string_view key, const Value& value) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.swap(key, value); });
 }

@@ -64,6 +64,10 @@ class TableTraits {
 
   static std::uint64_t hash(Word word) noexcept;
   static void prefetch(Word word) noexcept { __builtin_prefetch(pointer_of<void>(word)); }
+  static void prefetch_entry(Word word) noexcept {
+    prefetch(word);
+    detail::prefetch_entry(word);
+  }
   static void dispose(Word word) noexcept;
   static Bucket* make_buckets(std::size_t count) { return static_cast<Bucket*>(allocate_lines(count * sizeof(Bucket))); }
   static void free_buckets(Bucket* buckets, std::size_t count) noexcept { free_lines(buckets, count * sizeof(Bucket)); }
@@ -101,15 +105,21 @@ class Store : public std::enable_shared_from_this<Store> {
   bool exists(std::string_view key);
   /// kNoDeadline if the key has none, or is absent.
   std::int64_t deadline(Operation operation, std::string_view key);
+  std::size_t size();
+  Stats stats();
+  void check_open(const char* operation);
+
+  // --- batch.cpp
+  std::size_t visit_many(std::span<const std::string_view> keys, FunctionRef<void(std::size_t, const Value&)> f);
+  void prefetch(std::span<const std::string_view> keys);
+
+  // --- scan.cpp
   std::vector<std::string> keys(std::string_view prefix);
   void scan(const char* operation, std::string_view prefix, FunctionRef<bool(std::string_view, const Value&)> f);
   /// Calls `f` for some `count` keys from the cursor on; the cursor to go on with, 0 at the end.
   std::uint64_t scan_on(std::uint64_t cursor, std::size_t count, bool with_values,
                         FunctionRef<void(std::string_view, Type, const Value&)> f);
   std::optional<std::string> random_key();
-  std::size_t size();
-  Stats stats();
-  void check_open(const char* operation);
 
   // --- write.cpp
   void set(std::string_view key, const Value& value, Deadline deadline, bool expired_already = false);

@@ -17,7 +17,7 @@ constexpr const char* kNames[] = {
     "decrement", "push",      "unshift", "shift",      "pop",         "shift_wait", "pop_wait",      "wait",
     "wait_for",  "rename",    "erase",   "take",       "clear",       "expire",     "remove_expiry", "update",
     "modify",    "transact",  "keys",    "for_each",   "save",        "load",       "expire_at",     "deadline",
-    "version",   "unchanged", "scan",    "random_key", "shift_async", "wait_async", "attempt_async",
+    "version",   "unchanged", "scan",    "random_key", "shift_async", "wait_async", "attempt_async", "visit_many",
 };
 static_assert(std::size(kNames) == kOperations);
 

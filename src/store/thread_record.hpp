@@ -67,8 +67,9 @@ enum class Operation : std::uint8_t {
   shift_async,
   wait_async,
   attempt_async,
+  visit_many,
 };
-inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::attempt_async) + 1;
+inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::visit_many) + 1;
 const char* name_of(Operation operation) noexcept;
 
 /// A thread's share of one store's figures; each is the sum over all threads' shares.

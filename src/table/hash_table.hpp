@@ -35,6 +35,7 @@
 /// `Traits` gives
 ///   static std::uint64_t hash(Word)                the hash of the key that a slot holds
 ///   static void prefetch(Word)                     hint that hash() follows
+///   static void prefetch_entry(Word)               hint that find() comes to it (prefetch_slots only)
 ///   static void dispose(Word)                      frees what a slot holds, when the table is destroyed
 ///   static Bucket* make_buckets(n), free_buckets(Bucket*, n)      zeroed
 ///   void retire(void*, void (*)(void*), bytes)     frees later, when nobody is inside any more
@@ -123,6 +124,22 @@ class HashTable {
         continue;
       }
       return find_in_chain(bucket, control, hash, match);
+    }
+  }
+
+  /// Hints for who is to look for several keys: first this for each of them, then the next one for each, then find().
+  void prefetch_bucket(std::uint64_t hash) const noexcept {
+    __builtin_prefetch(&root_.load(std::memory_order_acquire)->bucket(hash));
+  }
+  void prefetch_slots(std::uint64_t hash) const noexcept {
+    const Bucket& bucket = root_.load(std::memory_order_acquire)->bucket(hash);
+    // Relaxed: what is prefetched is only addresses. acquire would be needed to look at what lies there.
+    const std::uint64_t control = bucket.control.load(std::memory_order_relaxed);
+    if (control & kMoved) [[unlikely]]
+      return;
+    for (std::uint64_t matches = match_tags(control, tag_of(hash)); matches != 0; matches &= matches - 1) {
+      const Word word = bucket.slots[slot_of_match(matches)].load(std::memory_order_relaxed);
+      if (((word ^ fingerprint_of(hash)) >> 48) == 0) Traits::prefetch_entry(word);
     }
   }
 

@@ -185,7 +185,7 @@ TEST_F(CallbackWaiters, AttemptsMoveTokensWhileThievesAreAtWork) {
 }
 
 TEST_F(CallbackWaiters, NoAttemptSleepsOverAnElement) {
-  const int rounds = scaled(3000, 300);
+  const int rounds = scaled(500, 100);
   for (int round = 0; round < rounds; ++round) {
     std::atomic<int> taken{0};
     const auto take = [&](std::error_code) {
@@ -206,7 +206,7 @@ TEST_F(CallbackWaiters, NoAttemptSleepsOverAnElement) {
 }
 
 TEST_F(CallbackWaiters, ClearAndGrowthLoseNobody) {
-  const int rounds = scaled(1500, 200);
+  const int rounds = scaled(20000, 2000);
   std::atomic<bool> stop{false};
   Threads threads;
   threads.start(1, [&](int) {

@@ -35,6 +35,10 @@ inline std::vector<Operation> operations_on_a_key() {
       {"set_once", true, [](Datastore& store, std::string_view key) { store.set_once(key, 1, kHour); }},
       {"get", false, [](Datastore& store, std::string_view key) { store.get(key); }},
       {"visit", false, [](Datastore& store, std::string_view key) { store.visit(key, [](const Value&) {}); }},
+      {"visit_many", false,
+       [](Datastore& store, std::string_view key) {
+         store.visit_many(std::vector<std::string_view>{key}, [](std::size_t, const Value&) {});
+       }},
       {"swap", true, [](Datastore& store, std::string_view key) { store.swap(key, 1); }},
       {"increment", true, [](Datastore& store, std::string_view key) { store.increment(key); }},
       {"decrement", true, [](Datastore& store, std::string_view key) { store.decrement(key); }},

@@ -179,5 +179,46 @@ TEST_F(Statistics, BytesGrowWithTheContents) {
   EXPECT_GE(db_.stats().bytes, before + 100'000);
 }
 
+using Batches = ContractTest;
+
+TEST_F(Batches, VisitManyVisitsThoseThatAreThereInOrder) {
+  EXPECT_EQ(db_.visit_many(std::vector<std::string>{}, [](std::size_t, const Value&) { FAIL(); }), 0u);
+  for (int key = 0; key < 1000; key += 2) db_.set(std::to_string(key), key);
+  db_.push("queue", 1);
+  db_.set("gone", 1, 1ms);
+  outlive(1ms);
+  std::vector<std::string> keys;
+  for (int key = 0; key < 1000; ++key) keys.push_back(std::to_string(key * 7 % 1000));
+  keys.insert(keys.end(), {"queue", "gone", "0", "0"});
+  db_.prefetch(keys);
+  std::size_t next = 0;
+  const auto expect = [&](std::size_t index, const Value& value) {
+    EXPECT_GE(index, next);
+    next = index + 1;
+    ASSERT_LT(index, keys.size());
+    EXPECT_EQ(value, keys[index] == "queue" ? Value::array({1}) : Value(std::stoi(keys[index])));
+  };
+  const Stats before = db_.stats();
+  EXPECT_EQ(db_.visit_many(keys, expect), 503u);
+  EXPECT_EQ(next, keys.size());
+  EXPECT_EQ(db_.stats().hits - before.hits, 503u);
+  EXPECT_EQ(db_.stats().reads - before.reads, keys.size());
+}
+
+TEST_F(Batches, VisitManysFunctionMayCallTheStoreAndThrow) {
+  for (int key = 0; key < 100; ++key) db_.set(std::to_string(key), key);
+  std::vector<std::string> keys;
+  for (int key = 0; key < 100; ++key) keys.push_back(std::to_string(key));
+  // What is not visited yet may go meanwhile.
+  EXPECT_EQ(db_.visit_many(keys, [&](std::size_t index, const Value&) { db_.erase(std::to_string(index + 1)); }), 50u);
+  EXPECT_THROW(db_.visit_many(keys, [](std::size_t, const Value&) { throw std::runtime_error("function"); }),
+               std::runtime_error);
+  EXPECT_EQ(db_.increment("0"), Value(1));
+  keys.push_back(std::string(65536, 'k'));
+  EXPECT_TRUE(throws(Errc::invalid_argument, {"visit"}, [&] {
+    return db_.visit_many(keys, [](std::size_t, const Value&) { ADD_FAILURE() << "before the keys were looked at"; });
+  }));
+}
+
 }  // namespace
 }  // namespace cubby::contract
