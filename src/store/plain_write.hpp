@@ -3,11 +3,11 @@
 
 #include "store/key_write.hpp"
 
-/// The short way of what most writes are: another value, which is no queue, for a key that is there, in a store in memory,
-/// while nobody waits for keys of its bucket and no cut is being taken. All that SingleWrite has for other cases is left out.
+/// The short way of what most writes are: another value, which is no queue, for a key that is there, while nobody waits for keys
+/// of its bucket and no cut is being taken; in a durable store `set` only. All that SingleWrite has for other cases is left out.
 ///
 ///   {
-///     PlainWrite write(store, record, key);
+///     PlainWrite write(store, record, operation, key);
 ///     if (write.possible()) done = write.commit(...);
 ///   }
 ///   if (done) tidy(record); else SingleWrite has to do it, from the beginning
@@ -19,9 +19,14 @@ namespace cubby::detail {
 class PlainWrite {
  public:
   /// Locks the key's bucket and looks the key up.
-  PlainWrite(Store& store, ThreadRecord& record, std::string_view key)
-      : store_(store), record_(record), key_(key), hash_(hash_key(key)), guard_(record, place_of(hash_)) {
-    if (store.log_ != nullptr || record.locked != nullptr || key.size() > kMaxKeyBytes ||
+  PlainWrite(Store& store, ThreadRecord& record, Operation operation, std::string_view key)
+      : store_(store),
+        record_(record),
+        operation_(operation),
+        key_(key),
+        hash_(hash_key(key)),
+        guard_(record, place_of(hash_)) {
+    if ((store.log_ != nullptr && operation != Operation::set) || record.locked != nullptr || key.size() > kMaxKeyBytes ||
         store.state_.load(std::memory_order_acquire) != 0) [[unlikely]]
       return;
     bucket_ = store.table_.lock(hash_);
@@ -44,13 +49,16 @@ class PlainWrite {
   const Entry& entry() const noexcept { return *entry_; }
 
   /// Puts the value in the place of the old one. False: nothing was done. Throws what Entry::make() does. REQUIRES: possible().
-  bool commit(Operation operation, const Value& value, Deadline deadline) {
+  bool commit(const Value& value, Deadline deadline) {
     Entry& old = *entry_;
     if (!keeps_reminder(deadline)) return false;
     const PublishingGuard publishing(record_);
     if (store_.state_.load(std::memory_order_acquire) & Store::kClosed) return false;
-    if (deadline.kind == Deadline::Kind::keep && old.holds(value)) {
-      count(operation, 0);  // that very value is there already
+    const Store::Standing standing = store_.standing(*bucket_.table->chain);
+    const bool logged = store_.log_ != nullptr;
+    if (logged && standing != Store::Standing::logged) return false;  // a clear() comes or has come
+    if (!logged && deadline.kind == Deadline::Kind::keep && old.holds(value)) {
+      count(0);  // that very value is there already
       return true;
     }
     Entry* fresh = Entry::make({key_, &value, old.has_deadline()});
@@ -60,17 +68,36 @@ class PlainWrite {
       Entry::dispose(fresh);
       return false;
     }
+    LoggedOperation set;
+    std::optional<LogEntry> log;
+    if (logged) {
+      set.code = OperationCode::set;
+      set.key = key_;
+      set.value = &value;
+      if (deadline.kind == Deadline::Kind::at) {
+        set.deadline = LoggedOperation::Deadline::at;
+        set.deadline_ms = to_wall_milliseconds(deadline.time);
+      }
+      try {
+        log.emplace(store_, operation_, set, version);
+      } catch (...) {
+        Entry::dispose(fresh);
+        throw;
+      }
+    }
+    // From here on nothing fails.
     if (old.has_deadline()) {
       // acq_rel: an expire before it is seen, one after it sees it (invariant 2 of entry.hpp)
       const std::int64_t frozen = old.deadline_word().fetch_or(kFrozen, std::memory_order_acq_rel) & ~kFrozen;
       fresh->deadline_word().store(deadline.kind == Deadline::Kind::keep ? frozen : deadline.time, std::memory_order_relaxed);
       fresh->reminder() = old.reminder();
     }
+    if (log) log->complete(set, record_);
     fresh->set_version(version);
     fresh->set_created(old.created());
     store_.table_.replace(position_, make_word(hash_, fresh, SlotKind::entry));
     const std::size_t old_bytes = old.bytes();
-    count(operation, fresh->bytes() - old_bytes);
+    count(fresh->bytes() - old_bytes);
     epochs().retire(
         record_, &old, [](void* entry) { Entry::drop(static_cast<Entry*>(entry)); }, old_bytes, place_of(hash_));
     return true;
@@ -84,15 +111,16 @@ class PlainWrite {
     const auto* reminder = static_cast<const KeyReminder*>(entry_->reminder());
     return reminder != nullptr && reminder->armed_for <= deadline.time;
   }
-  void count(Operation operation, std::uint64_t bytes) noexcept {
+  void count(std::uint64_t bytes) noexcept {
     Counters& counters = store_.counters(record_);
-    counters.count(operation);
+    counters.count(operation_);
     counters.add(Figure::writes, 1);
     counters.add(Figure::bytes, bytes);
   }
 
   Store& store_;
   ThreadRecord& record_;
+  const Operation operation_;
   const std::string_view key_;
   const std::uint64_t hash_;
   const EpochGuard guard_;

@@ -23,8 +23,8 @@ void Store::reap_backlog() {
 bool Store::set_plainly(Operation operation, std::string_view key, const Value& value, Deadline deadline) {
   ThreadRecord& record = thread_record();
   {
-    PlainWrite write(*this, record, key);
-    if (!write.possible() || !write.commit(operation, value, deadline)) return false;
+    PlainWrite write(*this, record, operation, key);
+    if (!write.possible() || !write.commit(value, deadline)) return false;
   }
   tidy(record);
   return true;
@@ -86,10 +86,10 @@ Value Store::increment(Operation operation, std::string_view key, const Value& d
   bool done = false;
   Value sum_of_both;
   {
-    PlainWrite plain(*this, record, key);
+    PlainWrite plain(*this, record, operation, key);
     if (plain.possible()) {
       sum_of_both = plain.entry().with_value([&](const Value& old) { return sum(operation, key, old, delta); });
-      done = plain.commit(operation, sum_of_both, Deadline::keep());
+      done = plain.commit(sum_of_both, Deadline::keep());
     }
   }
   if (done) {
