@@ -65,15 +65,16 @@ TEST_F(CallbackWaiters, ElementsGoToThreadsAndCallbacksOnce) {
 }
 
 TEST_F(CallbackWaiters, AnElementMeetsTimeoutCancellationAndDestruction) {
-  const int rounds = scaled(4000, 500);
+  const int rounds = scaled(1500, 200);
   std::int64_t called = 0, late = 0, cancelled = 0;
   std::atomic<int> round{0}, pushed{0};
   Threads threads;
   threads.start(1, [&](int) {
     for (int number = 1; number <= rounds; ++number) {
-      while (round < number) std::this_thread::yield();
+      for (int seen = round; seen < number; seen = round) round.wait(seen);
       store().push(number % 2 == 0 ? "a" : "b", number);
       pushed = number;
+      pushed.notify_one();
     }
   });
   for (int number = 1; number <= rounds; ++number) {
@@ -85,12 +86,14 @@ TEST_F(CallbackWaiters, AnElementMeetsTimeoutCancellationAndDestruction) {
                                             [&](WaitResult result) {
                                               value = std::move(result.value);
                                               calls.fetch_add(1);
+                                              calls.notify_one();
                                             });
       round = number;
+      round.notify_one();
       if (number % 3 == 0) {
-        while (calls == 0) std::this_thread::yield();
+        calls.wait(0);
       } else {
-        for (int spin = number % 50; spin > 0; --spin) std::this_thread::yield();
+        for (int spin = number % 20; spin > 0; --spin) std::this_thread::yield();
         if (number % 3 == 1) gave_up = waiting.cancel();
       }
     }  // the handle's end waits for a callback that has begun
@@ -100,7 +103,7 @@ TEST_F(CallbackWaiters, AnElementMeetsTimeoutCancellationAndDestruction) {
     called += value.has_value();
     late += seen == 1 && !value;
     cancelled += seen == 0;
-    while (pushed < number) std::this_thread::yield();
+    for (int now = pushed; now < number; now = pushed) pushed.wait(now);
     const std::string queue = number % 2 == 0 ? "a" : "b";
     const auto left = store().shift(queue);
     ASSERT_EQ(value.has_value(), !left.has_value()) << number;

@@ -53,7 +53,8 @@ TEST_F(Callbacks, AWriterServesOneElementToOneWaiterOfSeveralKeys) {
     EXPECT_EQ(heard.count(), 1u) << "called before push returns";
     return std::this_thread::get_id();
   });
-  EXPECT_EQ(writer.value(), heard.threads.at(0));
+  const std::thread::id writing = writer.value();
+  EXPECT_EQ(heard.threads.at(0), writing);
   EXPECT_EQ(heard.value(), Value("x"));
   EXPECT_EQ(heard.results[0].index, 1u);
   EXPECT_EQ(db_.get("b"), Value::array({}));
