@@ -123,7 +123,7 @@ class FrameSource {
         progress_(progress),
         codec_(0, std::nullopt, kFormatVersion),
         file_(files.open(path_)) {
-    if (!file_) fail_corrupt(path_, 0, "the file is missing, and the manifest names it");
+    if (!file_) fail_missing(path_, "and the manifest names it");
     size_ = file_->size();
     std::array<std::byte, FileHeader::kBytes> bytes{};
     if (size_ != manifest.checkpoint_bytes) {

@@ -24,6 +24,9 @@ constexpr std::size_t kManifestBytes = 128;
 constexpr std::uint32_t kEncrypted = 1, kClosed = 2;
 constexpr char kKeyCheck[] = "cubby: is this the key?";
 constexpr char kManifestSeal[] = "cubby: manifest";
+constexpr std::string_view kDamagedAt = " is damaged at byte ";
+constexpr std::string_view kMissing = " is missing, ";
+constexpr std::string_view kAdvice = ". Nothing was changed; put a backup in its place, or see what `cubby repair` can save";
 
 /// Fields at fixed places.
 template <class T>
@@ -248,9 +251,14 @@ std::uint64_t random_word() {
 
 void fail_corrupt(const fs::path& path, std::uint64_t offset, std::string_view what) {
   throw Error(Errc::corrupt,
-              path.string() + " is damaged at byte " + std::to_string(offset) + ": " + std::string(what) +
-                  ". Nothing was changed; put a backup in its place, or see what `cubby repair` can save",
+              path.string().append(kDamagedAt) + std::to_string(offset) + ": " + std::string(what) + std::string(kAdvice),
               static_cast<std::size_t>(offset));
 }
+
+void fail_missing(const fs::path& path, std::string_view why) {
+  throw Error(Errc::corrupt, path.string().append(kMissing).append(why).append(kAdvice));
+}
+
+fs::path damaged_file(std::string_view what) { return what.substr(0, std::min(what.find(kDamagedAt), what.find(kMissing))); }
 
 }  // namespace cubby::detail

@@ -108,5 +108,9 @@ std::uint64_t random_word();
 
 /// Throws Errc::corrupt: path, offset, what, and what to do.
 [[noreturn]] void fail_corrupt(const std::filesystem::path& path, std::uint64_t offset, std::string_view what);
+/// The same of a file that should be there: path, what says so, and what to do.
+[[noreturn]] void fail_missing(const std::filesystem::path& path, std::string_view why);
+/// The path that such an error names.
+std::filesystem::path damaged_file(std::string_view what);
 
 }  // namespace cubby::detail

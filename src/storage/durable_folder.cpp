@@ -36,7 +36,7 @@ DurableFolder::DurableFolder(Settings settings) : settings_(std::move(settings))
   for (const std::string& name : files.list(folder)) {
     const auto parsed = parse_name(name);
     if (parsed && parsed->kind != FileName::Kind::temporary) {
-      fail_corrupt(folder / kManifestName, 0, "the file is missing, though there is " + name);
+      fail_missing(folder / kManifestName, "though there is " + name);
     }
   }
   if (settings_.read_only) {

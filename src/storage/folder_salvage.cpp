@@ -425,7 +425,7 @@ void FolderSalvage::read_log_up_to_damage() {
     if (error.code() != Errc::corrupt) throw;
     const std::string what = error.what();
     report_.log_end = brief(what);
-    const fs::path file = what.substr(0, what.find(" is damaged at byte "));
+    const fs::path file = damaged_file(what);
     if (report_.damage.empty()) report_.damage.push_back(what);
     report_.records_lost = count_records_behind(file, error.offset());
   }

@@ -59,6 +59,15 @@ std::map<std::string, std::optional<FileName>> names_in(FileSystem& files, const
   return names;
 }
 
+/// REQUIRES: holds_store().
+[[noreturn]] void manifest_missing(FileSystem& files, const fs::path& folder) {
+  std::string found;
+  for (const auto& [name, parsed] : names_in(files, folder)) {
+    if (parsed && parsed->kind != FileName::Kind::temporary) found = name;
+  }
+  fail_missing(folder / kManifestName, "though there is " + found);
+}
+
 [[noreturn]] void no_store(const fs::path& folder) { throw Error(Errc::io, "there is no store in " + folder.string()); }
 
 }  // namespace
@@ -89,7 +98,7 @@ FolderFigures look_at_folder(FileSystem& files, const fs::path& folder) {
   figures.used_by = lock_holder(folder);
   const auto manifest = read_manifest_unverified(files, folder);
   if (!manifest) {
-    if (holds_store(files, folder)) fail_corrupt(folder / kManifestName, 0, "the file is missing");
+    if (holds_store(files, folder)) manifest_missing(files, folder);
     no_store(folder);
   }
   figures.manifest = *manifest;
@@ -163,7 +172,7 @@ class Checker {
     }
     if (!check_.manifest) {
       if (!holds_store(files_, folder_)) no_store(folder_);
-      note_damage([&] { fail_corrupt(folder_ / kManifestName, 0, "the file is missing"); });
+      note_damage([&] { manifest_missing(files_, folder_); });
       return std::move(check_);
     }
     const Manifest& manifest = *check_.manifest;

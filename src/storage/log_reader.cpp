@@ -77,8 +77,7 @@ class Reader {
 
  private:
   [[noreturn]] void missing(Number number, const std::string& named_by) const {
-    fail_corrupt(reading_.folder / segment_name(number.first, number.second), 0,
-                 "the file is missing, and " + named_by + " leads to it");
+    fail_missing(reading_.folder / segment_name(number.first, number.second), "and " + named_by + " leads to it");
   }
   bool was_there(Number number) const { return tails_.contains(number); }
 
