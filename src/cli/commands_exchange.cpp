@@ -244,23 +244,21 @@ Result run_import(const Invocation& in, bool merge) {
 
 void add_exchange_commands(CLI::App& app, Invocation& in) {
   struct Chosen {
-    std::string store;
     bool merge = false;
   };
   const auto chosen = std::make_shared<Chosen>();
   const auto add = [&](const char* name, const char* description, const char* examples, auto run) -> CLI::App& {
     CLI::App& command = *app.add_subcommand(name, description);
     command.group(kGroup);
-    command.add_option("STORE", chosen->store, "JSON file, or folder of a durable store (default: CUBBY_FILE or CUBBY_DIR)")
+    command.add_option("STORE", in.argument, "JSON file, or folder of a durable store, as --file and --dir say it")
         ->type_name("");
-    command
-        .add_option("--key-file", in.key_file,
-                    "The key of an encrypted folder: 32 bytes or 64 hex digits (default: CUBBY_KEY_FILE)")
-        ->type_name("FILE");
+    add_file_option(command, in);
+    add_dir_option(command, in);
+    add_key_file_option(command, in);
     command.footer(std::string("Examples:\n") + examples);
     command.callback([&in, chosen, run] {
       in.action = [&in, chosen, run] {
-        choose_store(in, chosen->store);
+        choose_store(in);
         return run(in, *chosen);
       };
     });
@@ -270,7 +268,7 @@ void add_exchange_commands(CLI::App& app, Invocation& in) {
       "  cubby export sessions > sessions.json         # a folder that is in use too: as it is at this moment\n"
       "  cubby export sessions --key-file key | gzip > sessions.json.gz\n"
       "  cubby export old | cubby import new\n"
-      "Options::persist and cubby import read the text. Keys are sorted.",
+      "cubby import reads the text, and so does a program whose store is a JSON file. Keys are sorted.",
       [](const Invocation& invocation, const Chosen&) { return run_export(invocation); });
   CLI::App& import =
       add("import", "Fill a store with the text of a JSON store file on standard input, and print the number of keys",

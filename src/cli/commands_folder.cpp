@@ -30,34 +30,33 @@ std::string user_text(const std::optional<std::int64_t>& used_by) {
   return *used_by > 0 ? fmt::format("process {}", *used_by) : std::string("another process");
 }
 
-std::string count(std::uint64_t number, std::string_view what) {
-  return fmt::format("{} {}{}", grouped(number), what, number == 1 ? "" : "s");
+/// Carries out what the log says, which no checksum can vouch for, and tells how many keys there are then.
+std::uint64_t keys_when_opened(const Invocation& in, const std::optional<std::array<std::byte, 32>>& key) {
+  Options options;
+  options.directory = in.dir;
+  options.read_only = true;
+  options.encryption_key = key;
+  const std::uint64_t keys = open(kOpenedAs, options).count([](std::string_view, const Value&) { return true; });
+  close(kOpenedAs);
+  return keys;
 }
 
 Result run_check(const Invocation& in, const Chosen& chosen) {
   const auto key = key_of(in);
   detail::FolderCheck check;
-  try {
+  {
     Meter meter("check");
     check = detail::check_folder(real_file_system(), in.dir, key,
                                  [&](std::uint64_t done, std::uint64_t all) { meter.show(done, all); });
-    if (chosen.open && check.damage.empty()) {
-      // Carries out what the log says, which no checksum can vouch for.
-      try {
-        Options options;
-        options.directory = in.dir;
-        options.read_only = true;
-        options.encryption_key = key;
-        constexpr const char* kName = "check";
-        open(kName, options);
-        close(kName);
-      } catch (const Error& error) {
-        if (error.code() != Errc::corrupt) throw;
-        check.damage.emplace_back(error.what());
-      }
+  }
+  std::optional<std::uint64_t> keys;
+  if (chosen.open && check.damage.empty()) {
+    try {
+      keys = keys_when_opened(in, key);
+    } catch (const Error& error) {
+      if (error.code() != Errc::corrupt) throw;
+      check.damage.emplace_back(in_words(error, in));
     }
-  } catch (const Error& error) {
-    explain(error, in.dir);
   }
 
   std::string out;
@@ -71,18 +70,26 @@ Result run_check(const Invocation& in, const Chosen& chosen) {
                                    : "no: it was left by a crash, and recovers when opened");
     if (manifest.checkpoint == 0) {
       line("checkpoint", "none");
+    } else if (check.checkpoint.bytes == 0) {
+      line("checkpoint", "can't be read whole");
     } else {
-      line("checkpoint", fmt::format("{}, {}", count(check.checkpoint.keys, "key"), brief_bytes(check.checkpoint.bytes)));
+      line("checkpoint", fmt::format("{}, {}", counted(check.checkpoint.keys, "key"), brief_bytes(check.checkpoint.bytes)));
     }
     line("log", manifest.closed ? "none"
-                                : fmt::format("{}, {} in {}", count(check.records, "record"), brief_bytes(check.record_bytes),
-                                              count(check.segments, "file")));
+                                : fmt::format("{}, {} in {}", counted(check.records, "record"), brief_bytes(check.record_bytes),
+                                              counted(check.segments, "file")));
     if (check.incomplete != 0) {
-      line("skipped",
-           count(check.incomplete, "record") + (check.used_by ? " being written" : " that were begun and never acknowledged"));
+      line("skipped", counted(check.incomplete, "record") +
+                          (check.used_by ? " being written" : " that were begun and never acknowledged"));
     }
     if (!check.cut.empty())
       line("log ends at", check.cut + " (the machine stopped, or the folder was copied, before more was on the disk)");
+  }
+  if (keys) {
+    const char* what = check.used_by        ? "read from outside at this moment"
+                       : check.records == 0 ? "all of them in the checkpoint"
+                                            : "once the log is carried out on the checkpoint";
+    line("opened", fmt::format("{}, {}", counted(*keys, "key"), what));
   }
   for (const std::string& note : check.notes) line("note", note);
   for (const std::string& damage : check.damage) line("DAMAGED", damage);
@@ -98,10 +105,10 @@ std::string hex(const detail::StoreId& id) {
 
 std::string age_text(std::int64_t seconds) {
   if (seconds < 0) seconds = 0;
-  if (seconds < 120) return count(static_cast<std::uint64_t>(seconds), "second");
-  if (seconds < 7200) return count(static_cast<std::uint64_t>(seconds / 60), "minute");
-  if (seconds < 172800) return count(static_cast<std::uint64_t>(seconds / 3600), "hour");
-  return count(static_cast<std::uint64_t>(seconds / 86400), "day");
+  if (seconds < 120) return counted(static_cast<std::uint64_t>(seconds), "second");
+  if (seconds < 7200) return counted(static_cast<std::uint64_t>(seconds / 60), "minute");
+  if (seconds < 172800) return counted(static_cast<std::uint64_t>(seconds / 3600), "hour");
+  return counted(static_cast<std::uint64_t>(seconds / 86400), "day");
 }
 
 Value info_value(const detail::FolderFigures& figures) {
@@ -153,15 +160,15 @@ Result run_info(const Invocation& in, const Chosen& chosen) {
   if (manifest.checkpoint == 0) {
     line("checkpoint", "none");
   } else {
-    line("checkpoint", fmt::format("generation {}, {}, {}, {}", manifest.checkpoint, count(manifest.keys, "key"),
+    line("checkpoint", fmt::format("generation {}, {}, {}, {}", manifest.checkpoint, counted(manifest.keys, "key"),
                                    brief_bytes(manifest.checkpoint_bytes),
                                    figures.checkpoint_found ? "written " + age_text(figures.checkpoint_age) + " ago"
                                                             : std::string("MISSING")));
   }
   line("log", figures.segments == 0
                   ? std::string("none")
-                  : fmt::format("{}, {} in {} of {}", count(figures.records, "record"), brief_bytes(figures.record_bytes),
-                                count(figures.segments, "file"), brief_bytes(figures.segment_bytes)));
+                  : fmt::format("{}, {} in {} of {}", counted(figures.records, "record"), brief_bytes(figures.record_bytes),
+                                counted(figures.segments, "file"), brief_bytes(figures.segment_bytes)));
   for (const std::string& name : figures.leftovers) line("left over", name);
   return {out};
 }
@@ -173,11 +180,12 @@ void add_folder_commands(CLI::App& app, Invocation& in) {
   const auto add = [&](const char* name, const char* description, const char* examples, auto run) -> CLI::App& {
     CLI::App& command = *app.add_subcommand(name, description);
     command.group(kGroup);
-    command.add_option("DIR", in.dir, "The folder (default: CUBBY_DIR)")->type_name("");
+    command.add_option("DIR", in.argument, "The folder, as --dir says it")->type_name("");
+    add_dir_option(command, in);
     command.footer(std::string("Examples:\n") + examples);
     command.callback([&in, chosen, run] {
       in.action = [&in, chosen, run] {
-        choose_folder(in);
+        choose_folder(in, false);
         return run(in, *chosen);
       };
     });
@@ -187,13 +195,13 @@ void add_folder_commands(CLI::App& app, Invocation& in) {
       add("check", "Verify every byte of a durable store, without changing any",
           "  cubby check sessions\n"
           "  cubby check sessions --key-file key || page-somebody\n"
+          "  cubby check sessions --open                   # what would be there, were it opened now\n"
           "Works on a folder that is in use, and on one that a crash has left. Exits with 0 if it is sound, 1 if it is\n"
           "damaged (each damage with file, byte and what to do), 3 if it can't be read or the key is another's.",
           run_check);
-  check
-      .add_option("--key-file", in.key_file, "The key, if it is encrypted: 32 bytes or 64 hex digits (default: CUBBY_KEY_FILE)")
-      ->type_name("FILE");
-  check.add_flag("--open", chosen->open, "Then also carry out what the log says, as opening does; takes the store's memory");
+  add_key_file_option(check, in);
+  check.add_flag("--open", chosen->open,
+                 "Also carry out what the log says, as opening does, and tell how many keys that makes (takes as much memory)");
   CLI::App& info = add("info", "Tell what a durable store's folder holds; needs no key",
                        "  cubby info sessions\n"
                        "  cubby info sessions --json | jq .in_use_by",

@@ -47,9 +47,15 @@ Result run_rekey(const Invocation& in, const Chosen& chosen) {
   const auto from = key_of(in);
   std::optional<std::array<std::byte, 32>> to;
   if (!chosen.decrypt) to = read_key_file(chosen.new_key_file);
-  if (from == to) throw UsageError("the new key is the one it has: nothing would change");
   refuse_what_is_no_store(in.dir);
   const fs::path folder = detail::folder_identity(in.dir);
+  const auto found = detail::read_manifest_unverified(real_file_system(), folder);
+  if (found && !found->encrypted && chosen.decrypt) {
+    throw StoreError(fmt::format("{} is not encrypted: there is nothing to decrypt", in.dir));
+  }
+  if (found && found->encrypted && from && from == to) {
+    throw UsageError("the key in --new-key-file is the one in the key file: nothing would change");
+  }
   try {
     const auto manifest = detail::read_manifest(real_file_system(), folder, from);
     if (manifest && !manifest->closed) {
@@ -57,15 +63,15 @@ Result run_rekey(const Invocation& in, const Chosen& chosen) {
       Options options;
       options.directory = folder;
       options.encryption_key = from;
-      open(folder.string(), options);
-      close(folder.string());
+      open(kOpenedAs, options);
+      close(kOpenedAs);
     }
     Meter meter("rekey");
     detail::rekey_folder(real_file_system(), folder, from, to,
                          [&](std::uint64_t done, std::uint64_t all) { meter.show(done, all); });
   } catch (const Error& error) {
     if (error.code() == Errc::config) throw StoreError(fmt::format("{} was opened by somebody meanwhile: try again", in.dir));
-    explain(error, in.dir);
+    throw;
   }
   return {};
 }
@@ -87,20 +93,24 @@ std::string describe(const detail::SalvageReport& report) {
                      brief_bytes(range.bytes)));
   }
   if (!report.lost_ranges.empty() || report.keys_lost.value_or(0) != 0) {
-    line(report.keys_lost ? fmt::format("{} keys of the checkpoint", grouped(*report.keys_lost))
+    line(report.keys_lost ? fmt::format("{} of the checkpoint", counted(*report.keys_lost, "key"))
                           : std::string("keys of the checkpoint; how many can't be told"));
   }
   if (!report.log_end.empty()) {
     line(fmt::format("the log from there on: {}", report.log_end));
-    line(fmt::format("{} records behind that which can still be read, as they may depend on what can't",
-                     grouped(report.records_lost)));
+    line(fmt::format("{} behind that which can still be read, as they may depend on what can't",
+                     counted(report.records_lost, "record")));
   }
   if (report.operations_left_out != 0) {
-    line(fmt::format("{} operations on keys that are lost", grouped(report.operations_left_out)));
+    line(fmt::format("{} on keys that are lost", counted(report.operations_left_out, "operation")));
   }
   if (!lost) line("nothing");
-  out += fmt::format("\nSaved:\n  {} keys, from {} keys of the checkpoint and {} records of the log\n", grouped(report.keys),
-                     grouped(report.checkpoint_keys), grouped(report.records));
+  if (report.keys == 0) {
+    out += "\nSaved:\n  nothing: not one key can be read, and the repaired store would be empty\n";
+  } else {
+    out += fmt::format("\nSaved:\n  {}, from {} of the checkpoint and {} of the log\n", counted(report.keys, "key"),
+                       counted(report.checkpoint_keys, "key"), counted(report.records, "record"));
+  }
   return out;
 }
 
@@ -109,6 +119,8 @@ bool confirmed(const std::string& question) {
   std::fflush(stderr);
   std::string answer;
   std::getline(std::cin, answer);
+  // Where nobody has pressed Enter, what follows would stand on the line of the question.
+  if (isatty(STDIN_FILENO) == 0 || std::cin.eof()) tell("\n");
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
@@ -125,41 +137,39 @@ Result run_repair(const Invocation& in, const Chosen& chosen) {
   const auto key = key_of(in);
   refuse_what_is_no_store(in.dir);
   const fs::path folder = detail::folder_identity(in.dir);
-  try {
-    const auto lock = real_file_system().lock(folder / detail::kLockName);
-    std::optional<detail::FolderSalvage> salvage;
-    {
-      Meter meter("repair");
-      salvage.emplace(real_file_system(), folder, key, [&](std::uint64_t done, std::uint64_t all) { meter.show(done, all); });
-    }
-    if (!salvage->report().lost_anything()) {
-      return {fmt::format("{} is sound: there is nothing to repair\n", in.dir)};
-    }
-    const std::string stamp = time_stamp();
-    const fs::path kept = folder.string() + ".damaged-" + stamp;
-    const fs::path replacement = folder.string() + ".repaired-" + stamp;
-    std::error_code error;
-    if (fs::exists(kept, error) || fs::exists(replacement, error)) {
-      throw StoreError(fmt::format("{} or {} is there already: try again in a second", kept.string(), replacement.string()));
-    }
-    fmt::print("{}\n", describe(salvage->report()));
-    std::fflush(stdout);
-    if (!chosen.yes && !confirmed(fmt::format("Put what was saved in the place of {}, and keep the damaged folder as {}?",
-                                              in.dir, kept.string()))) {
-      throw AnswerNo("nothing was changed");
-    }
-    // The new folder is whole and on the disk before it takes the name, and the old one only changes its name.
-    try {
-      salvage->write(replacement);
-      detail::replace_folder(real_file_system(), folder, replacement, kept);
-    } catch (...) {
-      fs::remove_all(replacement, error);
-      throw;
-    }
-    return {fmt::format("{} is sound again; the damaged folder is kept as {}\n", in.dir, kept.string())};
-  } catch (const Error& error) {
-    explain(error, in.dir);
+  const auto lock = real_file_system().lock(folder / detail::kLockName);
+  std::optional<detail::FolderSalvage> salvage;
+  {
+    Meter meter("repair");
+    salvage.emplace(real_file_system(), folder, key, [&](std::uint64_t done, std::uint64_t all) { meter.show(done, all); });
   }
+  if (!salvage->report().lost_anything()) {
+    return {fmt::format("{} is sound: there is nothing to repair\n", in.dir)};
+  }
+  const std::string stamp = time_stamp();
+  const fs::path kept = folder.string() + ".damaged-" + stamp;
+  const fs::path replacement = folder.string() + ".repaired-" + stamp;
+  std::error_code error;
+  if (fs::exists(kept, error) || fs::exists(replacement, error)) {
+    throw StoreError(fmt::format("{} or {} is there already: try again in a second", kept.string(), replacement.string()));
+  }
+  fmt::print("{}\n", describe(salvage->report()));
+  std::fflush(stdout);
+  const char* what = salvage->report().keys == 0 ? "an empty store" : "what was saved";
+  if (!chosen.yes &&
+      !confirmed(fmt::format("Put {} in the place of {}, and keep the damaged folder as {}?", what, in.dir, kept.string()))) {
+    throw AnswerNo(fmt::format("nothing was changed{}", std::cin.eof() ? ": answer y, or give --yes" : ""));
+  }
+  // The new folder is whole and on the disk before it takes the name, and the old one only changes its name.
+  try {
+    salvage->write(replacement);
+    detail::replace_folder(real_file_system(), folder, replacement, kept);
+  } catch (...) {
+    fs::remove_all(replacement, error);
+    throw;
+  }
+  const char* state = salvage->report().keys == 0 ? "an empty store now" : "sound again";
+  return {fmt::format("{} is {}; the damaged folder is kept as {}\n", in.dir, state, kept.string())};
 }
 
 }  // namespace
@@ -169,14 +179,13 @@ void add_mending_commands(CLI::App& app, Invocation& in) {
   const auto add = [&](const char* name, const char* description, const char* examples, auto run) -> CLI::App& {
     CLI::App& command = *app.add_subcommand(name, description);
     command.group(kGroup);
-    command.add_option("DIR", in.dir, "The folder")->required()->type_name("");
-    command
-        .add_option("--key-file", in.key_file, "The key it has, if any: 32 bytes or 64 hex digits (default: CUBBY_KEY_FILE)")
-        ->type_name("FILE");
+    command.add_option("DIR", in.argument, "The folder, as --dir says it")->type_name("");
+    command.add_option("-d,--dir", in.dir, "The folder; CUBBY_DIR doesn't count here")->type_name("DIR");
+    add_key_file_option(command, in);
     command.footer(std::string("Examples:\n") + examples);
     command.callback([&in, chosen, run] {
       in.action = [&in, chosen, run] {
-        choose_folder(in);
+        choose_folder(in, true);
         return run(in, *chosen);
       };
     });

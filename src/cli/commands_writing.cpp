@@ -192,7 +192,7 @@ void add_writing_commands(CLI::App& app, Invocation& in) {
 
   CLI::App& del = add_shell_command(app, in, "del", "Remove keys and print how many were there", kGroup,
                                     "  cubby del user:7 user:8 --file store.json\n"
-                                    "Exits with 1 if none was there.",
+                                    "Exits with 0 if any was there, and with 1 if none was.",
                                     [&in] { return run_delete(in); });
   del.add_option("KEY", in.keys, "The keys")->required()->type_name("");
 

@@ -23,6 +23,7 @@ struct Result {
 struct Invocation {
   std::string file;  ///< this or dir
   std::string dir;
+  std::string argument;  ///< the store, of a command that takes it as an argument too; choose_store() puts it into one of those
   std::string key_file;
   std::string key;
   std::vector<std::string> keys;
@@ -64,5 +65,10 @@ void add_demo_command(CLI::App& app, Invocation& invocation);
 /// Adds a subcommand on a store: its options --file, --dir and --key-file, its examples below the help, its action.
 CLI::App& add_shell_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& description,
                             const std::string& group, const std::string& examples, std::function<Result()> action);
+
+/// Options of more than one kind of command, each with its help.
+void add_file_option(CLI::App& command, Invocation& invocation);
+void add_dir_option(CLI::App& command, Invocation& invocation);
+void add_key_file_option(CLI::App& command, Invocation& invocation);
 
 }  // namespace cubby::cli

@@ -21,17 +21,9 @@ CLI::App& add_shell_command(CLI::App& app, Invocation& invocation, const std::st
                             const std::string& group, const std::string& examples, std::function<Result()> action) {
   CLI::App* command = app.add_subcommand(name, description);
   command->group(group);
-  // CLI11's own handling of an environment variable would fill the option of every other subcommand too, over this one's.
-  command
-      ->add_option("-f,--file", invocation.file,
-                   "The store: a JSON file of {key: value} (default: the environment's CUBBY_FILE)")
-      ->type_name("FILE");
-  command->add_option("-d,--dir", invocation.dir, "Or: the folder of a durable store (Options::directory; default: CUBBY_DIR)")
-      ->type_name("DIR");
-  command
-      ->add_option("--key-file", invocation.key_file,
-                   "Its key, if it is encrypted: 32 bytes or 64 hex digits (default: CUBBY_KEY_FILE)")
-      ->type_name("FILE");
+  add_file_option(*command, invocation);
+  add_dir_option(*command, invocation);
+  add_key_file_option(*command, invocation);
   command->footer("Examples:\n" + examples);
   command->callback([&invocation, action = std::move(action)] {
     invocation.action = [&invocation, action] {
@@ -42,6 +34,24 @@ CLI::App& add_shell_command(CLI::App& app, Invocation& invocation, const std::st
   return *command;
 }
 
+// CLI11's own handling of an environment variable would fill the option of every other subcommand too, over this one's.
+void add_file_option(CLI::App& command, Invocation& invocation) {
+  command.add_option("-f,--file", invocation.file, "The store: a JSON file of {key: value} (default: CUBBY_FILE)")
+      ->type_name("FILE");
+}
+
+void add_dir_option(CLI::App& command, Invocation& invocation) {
+  command.add_option("-d,--dir", invocation.dir, "The store: the folder of a durable one (default: CUBBY_DIR)")
+      ->type_name("DIR");
+}
+
+void add_key_file_option(CLI::App& command, Invocation& invocation) {
+  command
+      .add_option("--key-file", invocation.key_file,
+                  "The key of an encrypted folder: 32 bytes or 64 hex digits (default: CUBBY_KEY_FILE)")
+      ->type_name("FILE");
+}
+
 namespace {
 
 constexpr const char* kFooter =
@@ -50,7 +60,7 @@ constexpr const char* kFooter =
     "  cubby set user:7 '{\"name\": \"Ann\"}' --file store.json\n"
     "  cubby get user:7 --file store.json\n"
     "  export CUBBY_FILE=store.json; cubby incr visits; cubby keys\n"
-    "  cubby get user:7 --dir sessions      # a durable store: Options::directory\n"
+    "  cubby get user:7 --dir sessions      # a durable store: a folder that loses nothing when its program dies\n"
     "  cubby check sessions && cubby export sessions > sessions.json\n"
     "  cubby get --help                     # each command has examples of its own\n"
     "\n"
@@ -61,12 +71,13 @@ constexpr const char* kFooter =
     "has one writer at a time: while a program has it open, reading commands work and writing ones say who it is.\n"
     "Keys of encrypted folders are read from files (--key-file), as everybody can see a command line.\n"
     "\n"
-    "Environment: CUBBY_FILE or CUBBY_DIR name the store, CUBBY_KEY_FILE the key, where the command line doesn't.\n"
+    "Environment: CUBBY_FILE or CUBBY_DIR name the store, CUBBY_KEY_FILE the key, where the command line doesn't. Not to\n"
+    "rekey and repair, which change a folder as a whole: these want it named.\n"
     "\n"
     "Exit codes:\n"
     "  0    done\n"
-    "  1    the key is absent (rename, set --once: is there already), the array is empty, or the answer is false;\n"
-    "       check: the folder is damaged\n"
+    "  1    the key is absent (rename, set --once: is there already; del: none of the keys is there), the array is\n"
+    "       empty, or the answer is false; check: the folder is damaged; import: the store has keys; repair: you said no\n"
     "  2    the command line or a value is wrong; nothing was changed (an import into a folder keeps what came before)\n"
     "  3    the store: missing, damaged, in use, not writable, another key's, a value of the wrong type, ...; nothing\n"
     "       was changed\n"
@@ -144,7 +155,7 @@ int run(int argc, char** argv) {
   } catch (const StoreError& error) {
     return complain(error.what(), kExitStore);
   } catch (const Error& error) {
-    return complain(error.what(), kExitStore);
+    return complain(in_words(error, invocation), kExitStore);
   } catch (const std::bad_alloc&) {
     return complain("out of memory", kExitStore);
   } catch (const std::exception& error) {

@@ -62,22 +62,48 @@ std::string in_use(const std::string& path) {
 
 }  // namespace
 
-void explain(const Error& error, const std::string& path) {
-  if (error.code() == Errc::locked) throw StoreError(in_use(path));
+std::string in_words(const Error& error, const Invocation& in) {
+  const std::string& path = in.store();
+  if (error.code() == Errc::locked) return in_use(path);
+  std::string what = error.what();
   if (error.code() == Errc::wrong_key) {
-    const std::string_view what = error.what();
     if (what.find("is not encrypted") != what.npos) {
-      throw StoreError(fmt::format("{} is not encrypted: leave out --key-file, or unset CUBBY_KEY_FILE", path));
+      return fmt::format("{} is not encrypted: leave out --key-file, or unset CUBBY_KEY_FILE", path);
     }
     if (what.find("is encrypted") != what.npos) {
-      throw StoreError(fmt::format("{} is encrypted: add --key-file FILE, or set CUBBY_KEY_FILE", path));
+      return fmt::format("{} is encrypted: add --key-file FILE, or set CUBBY_KEY_FILE", path);
     }
-    throw StoreError(fmt::format("{} is encrypted with another key than the one in the key file", path));
+    return fmt::format("{} is encrypted with another key than the one in the key file", path);
   }
-  throw error;
+  // The library says first which call of which store it was. A quotation mark in a key is written otherwise there.
+  const std::string of_key = fmt::format(" in store \"{}\": ", kOpenedAs),
+                    of_store = fmt::format(" of store \"{}\": ", kOpenedAs);
+  const std::size_t key_ends = what.find(of_key), call_ends = what.find(of_store);
+  if (key_ends != what.npos) {
+    what.erase(0, key_ends + of_key.size());
+    if (!in.key.empty() && error.code() != Errc::io) what = fmt::format("key {} in {}: {}", in_quotes(in.key), path, what);
+  } else if (call_ends != what.npos) {
+    what.erase(0, call_ends + of_store.size());
+  }
+  // To reopen a store is to run the command again.
+  if (const auto advice = what.find("; close the store and open it again"); advice != what.npos) {
+    what.replace(advice, what.npos, ". Try again");
+  }
+  return what;
 }
 
 void choose_store(Invocation& in) {
+  if (!in.argument.empty() && (!in.file.empty() || !in.dir.empty())) {
+    throw UsageError(fmt::format("the store is named twice, as {} and with {}: leave one out", in.argument,
+                                 in.dir.empty() ? "--file" : "--dir"));
+  }
+  if (!in.argument.empty()) {
+    std::error_code error;
+    const fs::file_type type = fs::status(in.argument, error).type();
+    const bool folder =
+        type == fs::file_type::directory || (type == fs::file_type::not_found && !in.argument.ends_with(".json"));
+    (folder ? in.dir : in.file) = in.argument;
+  }
   if (!in.file.empty() && !in.dir.empty()) throw UsageError("--file and --dir: a store is one or the other; leave one out");
   if (in.file.empty() && in.dir.empty()) {
     in.file = environment("CUBBY_FILE");
@@ -95,19 +121,16 @@ void choose_store(Invocation& in) {
   if (!in.dir.empty() && in.key_file.empty()) in.key_file = environment("CUBBY_KEY_FILE");
 }
 
-void choose_store(Invocation& in, const std::string& path) {
-  if (!path.empty()) {
-    std::error_code error;
-    const fs::file_type type = fs::status(path, error).type();
-    const bool folder = type == fs::file_type::directory || (type == fs::file_type::not_found && !path.ends_with(".json"));
-    (folder ? in.dir : in.file) = path;
+void choose_folder(Invocation& in, bool named) {
+  if (!in.argument.empty() && !in.dir.empty()) {
+    throw UsageError(fmt::format("the store is named twice, as {} and with --dir: leave one out", in.argument));
   }
-  choose_store(in);
-}
-
-void choose_folder(Invocation& in) {
-  if (in.dir.empty()) in.dir = environment("CUBBY_DIR");
-  if (in.dir.empty()) throw UsageError("which store? Name its folder, or set CUBBY_DIR");
+  if (in.dir.empty()) in.dir = in.argument;
+  if (in.dir.empty() && !named) in.dir = environment("CUBBY_DIR");
+  if (in.dir.empty()) {
+    throw UsageError(named ? "which store? Name its folder (CUBBY_DIR doesn't count for a command that changes all of it)"
+                           : "which store? Name its folder, or set CUBBY_DIR");
+  }
   if (in.key_file.empty()) in.key_file = environment("CUBBY_KEY_FILE");
   std::error_code error;
   const fs::file_type type = fs::status(in.dir, error).type();
@@ -187,7 +210,7 @@ void ShellStore::open_file(Access access) {
   options.persist = path_;
   options.read_only = access == Access::read;
   options.max_value_bytes = 0;
-  store_ = open(path_.string(), options);
+  store_ = open(kOpenedAs, options);
 }
 
 void ShellStore::open_folder(const std::string& key_file, Access access, bool many) {
@@ -218,18 +241,14 @@ void ShellStore::open_folder(const std::string& key_file, Access access, bool ma
     }
     lock_ = lock_folder(path_, "store " + given_);
   }
-  try {
-    store_ = open(path_.string(), options);
-  } catch (const Error& caught) {
-    explain(caught, given_);
-  }
+  store_ = open(kOpenedAs, options);
 }
 
 ShellStore::~ShellStore() {
   if (durable_ && store_) {
     store_.reset();
     try {
-      close(path_.string());
+      close(kOpenedAs);
     } catch (const Error&) {
       // What was done is in the log; the command has failed, and says why.
     }
@@ -239,7 +258,7 @@ ShellStore::~ShellStore() {
 
 void ShellStore::save() {
   store_.reset();
-  close(path_.string());
+  close(kOpenedAs);
 }
 
 std::uintmax_t ShellStore::bytes_on_disk() const {

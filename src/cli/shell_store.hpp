@@ -30,7 +30,7 @@ class ShellStore {
     create,  ///< the store is made if it is missing
   };
 
-  /// Throws StoreError, UsageError or cubby::Error. `many`: a lot is going to be written.
+  /// Throws StoreError, UsageError or cubby::Error, for in_words(). `many`: a lot is going to be written.
   ShellStore(const Invocation& in, Access access, bool many = false);
   ~ShellStore();
   ShellStore(const ShellStore&) = delete;
@@ -54,13 +54,11 @@ class ShellStore {
   std::optional<Datastore> store_;
 };
 
-/// What the user gave as --file or --dir, or else in the environment; exactly one of them is set after this. Throws UsageError.
+/// What the user gave as --file or --dir, as an argument that stands for either (a folder, or a name that doesn't end in .json,
+/// is a durable store), or else in the environment; exactly one of file and dir is set after this. Throws UsageError.
 void choose_store(Invocation& in);
-/// The same for a command that takes either as one argument: a folder, or a name that doesn't end in .json, is a durable store.
-/// Empty: from the environment.
-void choose_store(Invocation& in, const std::string& path);
-/// For a command on a folder: its DIR argument, or CUBBY_DIR, and the key file.
-void choose_folder(Invocation& in);
+/// For a command on a folder: its argument or --dir, or CUBBY_DIR unless it must be `named`, and the key file.
+void choose_folder(Invocation& in, bool named);
 
 /// The key in this file: 32 bytes, or 64 hex digits and perhaps a line break. Throws UsageError.
 std::array<std::byte, 32> read_key_file(const std::string& path);
@@ -70,7 +68,10 @@ std::optional<std::array<std::byte, 32>> key_of(const Invocation& in);
 /// Throws UsageError if the store can't hold this key, or the shell not name it.
 void check_key(const Invocation& in, std::string_view key);
 
-/// Calls f, and throws what it throws about locks and keys in the words of the command. `path` as the user gave it.
-[[noreturn]] void explain(const Error& error, const std::string& path);
+/// The name under which a command opens the one store that it works on.
+inline constexpr const char* kOpenedAs = "store";
+
+/// What an error of the library tells the user of the command, who knows files and keys and not the library.
+std::string in_words(const Error& error, const Invocation& in);
 
 }  // namespace cubby::cli

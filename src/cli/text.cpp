@@ -96,6 +96,10 @@ std::string grouped(unsigned long long number) {
   return digits;
 }
 
+std::string counted(unsigned long long number, std::string_view what) {
+  return fmt::format("{} {}{}", grouped(number), what, number == 1 ? "" : "s");
+}
+
 std::string brief_bytes(unsigned long long bytes) {
   if (bytes < 1024) return fmt::format("{} B", bytes);
   double scaled = static_cast<double>(bytes) / 1024;

@@ -20,6 +20,8 @@ std::string brief(std::chrono::nanoseconds length);
 
 /// 1234567 as "1,234,567".
 std::string grouped(unsigned long long number);
+/// "1 key", "1,234 keys".
+std::string counted(unsigned long long number, std::string_view what);
 
 /// `bytes` as "12 B", "3.4 KiB", "5.6 MiB".
 std::string brief_bytes(unsigned long long bytes);

@@ -31,6 +31,21 @@ echo '{}' >s.json
 refuse 3 's.json is no folder: name a JSON file with --file' get k --dir s.json
 refuse 3 'empty is a folder: name a file in it, or a durable store with --dir' get k --file empty
 CUBBY_FILE=s.json CUBBY_DIR=store refuse 2 'CUBBY_FILE and CUBBY_DIR are both set' get k
+for command in check info 'rekey --decrypt' repair; do
+  # shellcheck disable=SC2086
+  refuse 2 'which store? Name its folder' $command
+  # shellcheck disable=SC2086
+  refuse 2 'the store is named twice, as store and with --dir' $command store --dir store
+done
+for command in export import; do
+  refuse 2 'which store?' $command
+  refuse 2 'the store is named twice, as store and with --dir' $command store --dir store
+  refuse 2 'the store is named twice, as store and with --file' $command store --file s.json
+done
+for command in 'rekey --decrypt' repair; do
+  # shellcheck disable=SC2086
+  CUBBY_DIR=store refuse 2 'CUBBY_DIR doesn'"'"'t count' $command
+done
 
 # The operations, each a process of its own.
 expect 0 '' set k '{"a": [1, 2]}' --dir store
@@ -61,13 +76,16 @@ expect 0 1 del q
 expect 0 null swap other 1
 expect 0 true exists other
 refuse 1 'already' set k 1 --once
-refuse 3 'k' incr k
+refuse 3 'key "k" in store: the key holds something else than a number' incr k
+expect 0 '' set doomed 1
+expect 0 1 del doomed nope
+expect 1 0 del doomed nope
 "$cubby" stats | grep -q '"expiring":1,"file_bytes":[0-9]*,"keys":3' || fail "stats: $("$cubby" stats)"
 expect 0 '' set $'\xff' 1
 expect 0 1 get $'\xff'
 expect 0 1 del $'\xff'
 before=$(stat -c '%n %Y %s' store/* | sort)
-for command in 'get k' keys size dump stats 'ttl u' 'check store' 'info store' 'export store'; do
+for command in 'get k' keys size dump stats 'ttl u' 'check store' 'check --open store' 'info --dir store' 'export --dir store'; do
   # shellcheck disable=SC2086
   "$cubby" $command >/dev/null || fail "$command"
 done
@@ -121,6 +139,9 @@ expect 0 true exists 'killed 12000'
 "$cubby" check >out || fail "check of what a crash left: $(cat out)"
 grep -q '^closed .*left by a crash' out || fail "check: $(cat out)"
 cp -r store crashed
+"$cubby" check --open --dir crashed >out || fail "check --open of what a crash left: $(cat out)"
+keys=$("$cubby" size --dir crashed)
+grep -q "^opened  *${keys:0:-3},${keys: -3} keys, once the log is carried out" out || fail "check --open: $(cat out)"
 
 # Export and import.
 contents store >exported.json
@@ -129,9 +150,9 @@ expect 0 "$(grep -c '^  "[^$]' exported.json)" import copy <exported.json
 contents copy | cmp -s - exported.json || fail "export, import: $(contents copy | diff - exported.json | head -5)"
 expect 0 "$(grep -c '^  "[^$]' exported.json)" import copy.json <exported.json
 cmp -s copy.json exported.json || fail "import into a JSON file: $(diff copy.json exported.json | head -5)"
-contents copy.json | cmp -s - exported.json || fail "a JSON file: $(contents copy.json | diff - exported.json | head -5)"
+contents --file copy.json | cmp -s - exported.json || fail "a JSON file: $(contents copy.json | diff - exported.json | head -5)"
 refuse 1 'copy has' import copy <exported.json
-expect 0 1 import copy --merge <<<'{"k": "new"}'
+expect 0 1 import --dir copy --merge <<<'{"k": "new"}'
 expect 0 '"new"' get k --dir copy
 expect 0 2 import small <<<'{ "a" : [1, {"b": "}{,\"\\"}] , "c" : {} }'
 expect 0 $'{\n  "a": [\n    1,\n    {\n      "b": "}{,\\"\\\\"\n    }\n  ],\n  "c": {}\n}' export small
@@ -158,6 +179,10 @@ refuse 3 'secret is encrypted: add --key-file FILE' check secret
 refuse 3 'another key' get k --dir secret --key-file hexkey
 refuse 3 'another key' check secret --key-file hexkey
 refuse 3 'is not encrypted: leave out --key-file' get k --dir copy --key-file key
+refuse 3 'copy is not encrypted: there is nothing to decrypt' rekey copy --decrypt
+refuse 3 'copy is not encrypted: there is nothing to decrypt' rekey copy --decrypt --key-file key
+refuse 3 'secret is encrypted: add --key-file FILE' rekey secret --decrypt
+refuse 2 'nothing would change' rekey secret --key-file key --new-key-file key
 expect 0 '"new"' get k --dir secret --key-file key
 CUBBY_KEY_FILE=key expect 0 '"new"' get k --dir secret
 expect 0 '' set k '"newer"' --dir secret --key-file key
@@ -172,7 +197,6 @@ expect 0 '"newer"' get k --dir secret
 "$cubby" rekey crashed --new-key-file key || fail "rekey of what a crash left"
 "$cubby" export crashed --key-file key | cmp -s - exported.json || fail "rekey of what a crash left changed it"
 refuse 2 'Give either --new-key-file FILE or --decrypt' rekey secret
-refuse 2 'the new key is the one it has' rekey secret --decrypt
 refuse 2 'key file none can'"'"'t be read' rekey secret --new-key-file none
 echo short >badkey
 refuse 2 'key file badkey holds no key: 32 bytes, or 64 hex digits' get k --dir secret --key-file badkey
@@ -190,10 +214,12 @@ refuse 3 "is damaged at byte 128" set k 1 --dir copy
 [[ $(sha256sum copy/[!L]* | sort) == "$before" ]] || fail "a damaged folder was written"
 echo n | "$cubby" repair copy >out 2>stderr
 [[ $? == 1 ]] || fail "repair answered with no: $(cat out stderr)"
-grep -q 'nothing was changed' stderr || fail "$(cat stderr)"
+[[ $(tail -1 stderr) == 'cubby: nothing was changed' ]] || fail "$(cat stderr)"
+"$cubby" repair copy </dev/null >out 2>stderr
+[[ $? == 1 && $(tail -1 stderr) == 'cubby: nothing was changed: answer y, or give --yes' ]] || fail "repair without an answer: $(cat stderr)"
 grep -q 'keys of the checkpoint' out || fail "repair says: $(cat out)"
 [[ $(echo copy.*) == copy.json ]] || fail "repair answered with no left $(echo copy.*)"
-echo y | "$cubby" repair copy >out 2>stderr || fail "repair: $(cat out stderr)"
+echo y | "$cubby" repair --dir copy >out 2>stderr || fail "repair: $(cat out stderr)"
 "$cubby" check copy >out || fail "check of a repaired store: $(cat out)"
 kept=$(echo copy.damaged-*)
 [[ $(sha256sum "$kept"/[!L]* | sed "s|$kept|copy|" | sort) == "$before" ]] || fail "what is kept is not what was damaged"
@@ -209,11 +235,24 @@ grep -q 'the log from there on' out && grep -q 'records behind that' out || fail
 "$cubby" check store >/dev/null || fail "a repaired log"
 expect 0 '{"a":[1,2],"b":true}' get k --dir store
 rm late/MANIFEST
-refuse 3 'late' get x --dir late
+refuse 3 'late/MANIFEST is missing, though there is checkpoint.' get x --dir late
 "$cubby" check late >out
 [[ $? == 1 ]] || fail "check without a manifest: $(cat out)"
+grep -q '^DAMAGED  *late/MANIFEST is missing' out || fail "check without a manifest: $(cat out)"
 "$cubby" repair late --yes >out || fail "repair without a manifest: $(cat out)"
 expect 0 1 get x --dir late
+
+# A checkpoint that is gone, and with it all there was.
+mv late gone
+rm gone/checkpoint.*
+refuse 3 'is missing, and the manifest names it' get x --dir gone
+"$cubby" check gone >out
+grep -q '^DAMAGED  *gone/checkpoint.* is missing, and the manifest names it' out || fail "check without a checkpoint: $(cat out)"
+echo n | "$cubby" repair gone >out 2>stderr
+grep -q 'not one key can be read' out && grep -q 'Put an empty store in the place of gone' stderr ||
+  fail "repair without a checkpoint: $(cat out stderr)"
+"$cubby" repair gone --yes | tail -1 | grep -q '^gone is an empty store now' || fail "repair without a checkpoint"
+expect 0 0 size --dir gone
 refuse 3 'there is no durable store in empty' repair empty --yes
 refuse 3 'there is no store in' check empty
 

@@ -75,13 +75,13 @@ expect 0 -4 incr n -5
 expect 0 -1.5 incr n 2.5
 expect 0 -2.5 decr n
 expect 0 '' set max 9223372036854775807
-refuse 3 'max' incr max
+refuse 3 'key "max" in s.json: ' incr max
 refuse 2 'N "x" is not JSON' incr n x
 refuse 2 'N is "5", which is no number' incr n '"5"'
 expect 0 '{"a":1,"b":{"c":2}}' update o '{"a": 1, "b": {"c": 2}}'
 expect 0 '{"b":{"c":2,"d":3}}' update o '{"a": null, "b": {"d": 3}}'
 refuse 2 'the patch is no JSON object' update o 5
-refuse 3 'k' update k '{"a": 1}'
+refuse 3 'key "k" in s.json: the key holds something else than an object' update k '{"a": 1}'
 
 # Arrays.
 expect 0 1 push q 1
@@ -93,7 +93,7 @@ expect 0 '[2,3]' pop q
 expect 0 1 shift q
 refuse 1 'array "q" in s.json is empty' shift q
 refuse 1 'no key "absent" in s.json' pop absent
-refuse 3 'k' push k 1
+refuse 3 'key "k" in s.json: the key holds something else than an array' push k 1
 
 # Times to live.
 expect 0 '' set t 1 --ttl 5m

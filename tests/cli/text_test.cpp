@@ -58,6 +58,9 @@ TEST(Grouped, SetsThousandsApart) {
   EXPECT_EQ(grouped(999), "999");
   EXPECT_EQ(grouped(1000), "1,000");
   EXPECT_EQ(grouped(1234567), "1,234,567");
+  EXPECT_EQ(counted(0, "key"), "0 keys");
+  EXPECT_EQ(counted(1, "key"), "1 key");
+  EXPECT_EQ(counted(1234, "key"), "1,234 keys");
 }
 
 TEST(BriefBytes, ChoosesTheUnit) {
