@@ -99,8 +99,7 @@ void DurableFolder::begin(std::uint32_t first_version) {
     const auto parsed = parse_name(name);
     if (!parsed || (parsed->kind == FileName::Kind::window && !manifest_.closed)) continue;  // needed until the log is settled
     const bool needless =
-        parsed->kind == FileName::Kind::window ||
-        parsed->kind == FileName::Kind::temporary ||
+        parsed->kind == FileName::Kind::window || parsed->kind == FileName::Kind::temporary ||
         (parsed->kind == FileName::Kind::checkpoint && parsed->generation != manifest_.checkpoint) ||
         (parsed->kind == FileName::Kind::segment && (manifest_.closed || parsed->generation <= manifest_.checkpoint));
     if (needless) {

@@ -111,12 +111,13 @@ class RealReadFile final : public FileSystem::ReadFile {
 
 class RealReservedFile final : public FileSystem::ReservedFile {
  public:
-  RealReservedFile(Descriptor descriptor, fs::path path) noexcept : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
+  RealReservedFile(Descriptor descriptor, fs::path path) noexcept
+      : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
 
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
     while (!bytes.empty()) {
-      const ssize_t written = uninterrupted(
-          [&] { return ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+      const ssize_t written =
+          uninterrupted([&] { return ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
       if (written < 0) throw_io_error("writing", path_, errno);
       bytes = bytes.subspan(static_cast<std::size_t>(written));
       offset += static_cast<std::uint64_t>(written);
@@ -257,15 +258,13 @@ class RealFileSystem final : public FileSystem {
   }
 
   std::unique_ptr<MappedFile> create_mapped(const fs::path& path, std::size_t size) override {
-    return with_space<MappedFile>(path, size, [&](Descriptor file) {
-      return std::make_unique<RealMappedFile>(std::move(file), path, size);
-    });
+    return with_space<MappedFile>(
+        path, size, [&](Descriptor file) { return std::make_unique<RealMappedFile>(std::move(file), path, size); });
   }
 
   std::unique_ptr<ReservedFile> create_reserved(const fs::path& path, std::size_t size) override {
-    return with_space<ReservedFile>(path, size, [&](Descriptor file) {
-      return std::make_unique<RealReservedFile>(std::move(file), path);
-    });
+    return with_space<ReservedFile>(path, size,
+                                    [&](Descriptor file) { return std::make_unique<RealReservedFile>(std::move(file), path); });
   }
 
   std::unique_ptr<MappedFile> map(const fs::path& path) override {

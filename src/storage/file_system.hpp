@@ -7,8 +7,8 @@
 /// Promises: every failure is cubby::Error(Errc::io) that names the path, what was being done and the system's reason. Calls
 /// that a signal interrupts are repeated. Descriptors are closed on exec.
 ///
-/// Thread safety: a FileSystem, a ReadFile and a ReservedFile may be used from any threads; a NewFile belongs to one at a time. The bytes of a
-/// MappedFile are memory like any other; its sync() may run while others write them.
+/// Thread safety: a FileSystem, a ReadFile and a ReservedFile may be used from any threads; a NewFile belongs to one at a time.
+/// The bytes of a MappedFile are memory like any other; its sync() may run while others write them.
 
 #include <cstddef>
 #include <cstdint>

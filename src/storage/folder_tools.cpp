@@ -302,8 +302,8 @@ class Checker {
         }
       }
       // One that was prepared for the next generation may have been given a window.
-      const bool in_window = header && bytes.size() >= kSegmentStart &&
-                             word_at(bytes, kInWindowOffset) == in_window_mark(header->salt);
+      const bool in_window =
+          header && bytes.size() >= kSegmentStart && word_at(bytes, kInWindowOffset) == in_window_mark(header->salt);
       const std::size_t zeros = std::min<std::size_t>(bytes.size(), in_window ? kInWindowOffset + 8 : kSyncedOffset + 16);
       const auto place = std::find_if(bytes.begin() + static_cast<std::ptrdiff_t>(zeros), bytes.end(),
                                       [](std::byte byte) { return byte != std::byte{0}; });

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::int64_t kNoteInterval = 100'000'000;  // ns between notes of what is synced: each costs a page
-constexpr std::int64_t kSyncAgain = 1'000'000;       // ns until who waits for an earlier generation to end is looked after again
+constexpr std::int64_t kSyncAgain = 1'000'000;  // ns until who waits for an earlier generation to end is looked after again
 // One that is written to, one that is being emptied, one for the generation that is prepared.
 constexpr std::uint32_t kWindows = 3;
 

@@ -96,8 +96,8 @@ class Log {
 
   /// Waits until the record that ends here is on the disk. Throws Errc::io if that failed.
   void acknowledge(const LogPlace& place);
-  /// Whether a call has to be acknowledged: with Sync::always, and with an interval while the disk can't keep up with it, so that
-  /// no more is lost with the power than was promised.
+  /// Whether a call has to be acknowledged: with Sync::always, and with an interval while the disk can't keep up with it, so
+  /// that no more is lost with the power than was promised.
   bool waits_for_disk() const noexcept { return settings_.sync.is_always() || behind_.load(std::memory_order_relaxed); }
 
   /// Why nothing can be written any more; empty if all is well.
@@ -170,7 +170,7 @@ class Log {
   const bool syncs_by_itself_;  ///< at an interval
   std::atomic<Generation*> current_{nullptr};
   std::atomic<bool> failed_{false};
-  std::atomic<bool> dirty_{false};  ///< something was appended since the last sync began
+  std::atomic<bool> dirty_{false};                    ///< something was appended since the last sync began
   std::atomic<std::int64_t> unsynced_since_{kNever};  ///< when that was
   std::atomic<bool> behind_{false};                   ///< what was appended twice the interval ago isn't synced
   std::atomic<bool> grown_{false};                    ///< a segment is half used
@@ -182,15 +182,15 @@ class Log {
   std::vector<std::unique_ptr<Generation>> generations_;
   std::string failure_;
 
-  std::mutex rolling_;                        ///< the next four, and Generation::next_segment
+  std::mutex rolling_;                                    ///< the next four, and Generation::next_segment
   std::vector<std::unique_ptr<LogWindow>> free_windows_;  ///< the one that was used last is the last
-  std::unique_ptr<LogSegment> spare_;         ///< made ahead
-  std::unique_ptr<LogSegment> next_segment_;  ///< of the generation that is prepared
+  std::unique_ptr<LogSegment> spare_;                     ///< made ahead
+  std::unique_ptr<LogSegment> next_segment_;              ///< of the generation that is prepared
   std::unique_ptr<Generation> next_generation_;
 
   std::vector<std::filesystem::path> window_paths_;  ///< from the start on
-  std::mutex releasing_;  ///< segments are not removed while their memory is released
-  std::mutex syncing_;   ///< one sync at a time; the next one
+  std::mutex releasing_;                             ///< segments are not removed while their memory is released
+  std::mutex syncing_;                               ///< one sync at a time; the next one
   std::int64_t last_note_ = 0;
   std::mutex pending_lock_;  ///< the next three
   LogPlace synced_;

@@ -211,8 +211,8 @@ class Reader {
           break;
         }
         segment.incomplete.push_back(offset);
-      } else if (all_zero(frame.subspan(FrameCodec::kHeadBytes,
-                                        frame.size() - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes)) &&
+      } else if (all_zero(
+                     frame.subspan(FrameCodec::kHeadBytes, frame.size() - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes)) &&
                  mark == codec.void_mark(word, offset)) {
         // It was given up. (Operations are never all zeros.)
       } else if (const auto body = codec.open(frame, offset)) {

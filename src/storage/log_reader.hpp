@@ -37,7 +37,7 @@ struct FoundSegment {
   std::optional<FrameKind> ended;         ///< by which end, if it has one
   std::vector<std::uint64_t> incomplete;  ///< frames that were reserved only
   std::uint64_t records = 0;
-  std::optional<FileImage> from_window;   ///< all of it, where the file may lack something of it
+  std::optional<FileImage> from_window;  ///< all of it, where the file may lack something of it
 };
 
 struct FoundLog {

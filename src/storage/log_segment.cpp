@@ -64,7 +64,8 @@ std::optional<std::uint64_t> LogSegment::append_head(FrameHead head, std::uint64
   const auto put = [&](std::uint64_t offset) {
     std::uint64_t found = 0;
     // (1) acq_rel: the next writer finds the length; acquire: an end that is found was put after what it ends
-    word(offset).compare_exchange_strong(found, codec_.head(head, offset), std::memory_order_acq_rel, std::memory_order_acquire);
+    word(offset).compare_exchange_strong(found, codec_.head(head, offset), std::memory_order_acq_rel,
+                                         std::memory_order_acquire);
     return found;
   };
   const auto read = [&](std::uint64_t found, std::uint64_t offset) {
@@ -108,7 +109,7 @@ void LogSegment::discard(std::uint64_t offset, std::uint64_t frame) noexcept {
 
 void LogSegment::end(FrameKind kind) noexcept {
   const FrameHead head{kind, codec_.end_size()};
-  const std::lock_guard lock(flushing_);  // an end that has no mark yet must not get into the file
+  const std::lock_guard lock(flushing_);                       // an end that has no mark yet must not get into the file
   const std::uint64_t offset = *append_head(head, head.size);  // invariant 3
   const std::uint64_t mark = codec_.end_mark(codec_.head(head, offset), offset);
   word(offset + FrameCodec::kHeadBytes).store(mark, std::memory_order_release);

@@ -6,8 +6,8 @@
 /// The memory is a window's (log_window.hpp), from which it is written into the file later; or the file itself, mapped, where
 /// no window is free, or a record is larger than one.
 ///
-/// A record is reserved by putting its head at the tail (log_tail.hpp), so whatever was reserved has its length in the memory, be
-/// it ever completed or not. It is complete once its mark is stored.
+/// A record is reserved by putting its head at the tail (log_tail.hpp), so whatever was reserved has its length in the memory,
+/// be it ever completed or not. It is complete once its mark is stored.
 ///
 /// Invariants
 ///  1. Below the tail there are frames without a gap, each with a valid head. From the tail on all is zero, but for a head
@@ -67,9 +67,7 @@ class LogSegment {
   void end(FrameKind kind) noexcept;
 
   /// First byte behind what has been reserved, an end included.
-  std::uint64_t tail() const noexcept {
-    return tail_.offset() + (ended() ? codec_.end_size() : 0);
-  }
+  std::uint64_t tail() const noexcept { return tail_.offset() + (ended() ? codec_.end_size() : 0); }
   bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
   /// Half of it is used: time to prepare the next.
   bool half_used() const noexcept { return tail() > header_.size / 2; }

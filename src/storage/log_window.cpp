@@ -133,8 +133,8 @@ std::optional<SegmentImages::Found> SegmentImages::find(const FileHeader& header
     std::array<std::byte, FileHeader::kBytes> image{};
     if (file->read_at(0, start) != start.size() || file->read_at(LogWindow::kImageOffset, image) != image.size()) continue;
     const auto window = FileHeader::read(start);
-    if (!window || window->kind != FileHeader::Kind::window || window->store != settings_.store ||
-        window->size < header.size || !std::equal(image.begin(), image.end(), header_bytes.begin())) {
+    if (!window || window->kind != FileHeader::Kind::window || window->store != settings_.store || window->size < header.size ||
+        !std::equal(image.begin(), image.end(), header_bytes.begin())) {
       continue;
     }
     if (word_at(start, LogWindow::kStateOffset) != LogWindow::state_of(image)) continue;
@@ -148,8 +148,8 @@ SegmentImages::Image SegmentImages::read(const fs::path& segment) const {
   image.file = FileImage(*settings_.files, segment);
   const auto header = FileHeader::read(image.file.bytes());
   // What has no header, or not its own length, is for the reader of the log to judge.
-  if (header && header->kind == FileHeader::Kind::segment && header->version > 1 &&
-      header->size == image.file.bytes().size() && header->size > kSegmentStart) {
+  if (header && header->kind == FileHeader::Kind::segment && header->version > 1 && header->size == image.file.bytes().size() &&
+      header->size > kSegmentStart) {
     complete(image, segment, *header);
   }
   return image;

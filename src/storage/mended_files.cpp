@@ -42,7 +42,8 @@ std::optional<std::vector<std::byte>> mended_start(FileSystem& files, const std:
     header->inode = status ? status->inode : 0;
     const std::string boot = files.boot_id();
     std::copy_n(boot.begin(), std::min(boot.size(), header->boot.size()), header->boot.begin());
-    if (!FrameCodec(header->salt, std::nullopt, header->version).read_head(word(kSegmentStart), kSegmentStart)) return std::nullopt;
+    if (!FrameCodec(header->salt, std::nullopt, header->version).read_head(word(kSegmentStart), kSegmentStart))
+      return std::nullopt;
     header->write(std::span(start).first<FileHeader::kBytes>());
   }
   if (header->encrypted && !key) return std::nullopt;

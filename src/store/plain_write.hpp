@@ -3,8 +3,9 @@
 
 #include "store/key_write.hpp"
 
-/// The short way of what most writes are: another value, which is no queue, for a key that is there, while nobody waits for keys
-/// of its bucket and no cut is being taken; in a durable store `set` only. All that SingleWrite has for other cases is left out.
+/// The short way of what most writes are: another value, which is no queue, for a key that is there, while nobody waits for
+/// keys of its bucket and no cut is being taken; in a durable store `set` only. All that SingleWrite has for other cases is
+/// left out.
 ///
 ///   {
 ///     PlainWrite write(store, record, operation, key);

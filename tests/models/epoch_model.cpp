@@ -35,9 +35,7 @@ struct EpochSuite : rl::test_suite<EpochSuite<Policy>, 3> {
         self, old, [](void* object) { delete static_cast<Object*>(object); }, sizeof(Object), kept_at);
     domain->leave(self);
   }
-  void see(Place place) {
-    require(shared[place - 1].load(std::memory_order_acquire)->value.get() == 1, "read a freed object");
-  }
+  void see(Place place) { require(shared[place - 1].load(std::memory_order_acquire)->value.get() == 1, "read a freed object"); }
   void read(Participant& self, Place place) {
     domain->enter(self, place);
     see(place);

@@ -21,9 +21,7 @@ struct TailSuite : rl::test_suite<TailSuite<Policy>, 3> {
       words[offset].compare_exchange_strong(found, head, std::memory_order_acq_rel, std::memory_order_acquire, "put");
       return found;
     };
-    const auto read = [](std::uint64_t word, std::uint64_t) {
-      return detail::ReservedHead{word % kEnd, word >= kEnd};
-    };
+    const auto read = [](std::uint64_t word, std::uint64_t) { return detail::ReservedHead{word % kEnd, word >= kEnd}; };
     return tail.append({size, is_end}, is_end ? 1 : size + 1, kWords, put, read);
   }
 

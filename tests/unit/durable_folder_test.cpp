@@ -205,7 +205,7 @@ TEST_P(Folder, WindowsAreUsedAgainAndNothingIsLost) {
   {
     Numbers store(disk, Sync::never(), key());
     for (int step = 0; step < 200; ++step) store.append(5000);  // a segment takes 64 KiB
-    store.append(100'000);                                       // more than a window takes
+    store.append(100'000);                                      // more than a window takes
     for (int step = 0; step < 30; ++step) store.append(5000);
     left = disk.after_process_death();
   }
