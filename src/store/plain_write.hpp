@@ -58,10 +58,6 @@ class PlainWrite {
     const Store::Standing standing = store_.standing(*bucket_.table->chain);
     const bool logged = store_.log_ != nullptr;
     if (logged && standing != Store::Standing::logged) return false;  // a clear() comes or has come
-    if (!logged && deadline.kind == Deadline::Kind::keep && old.holds(value)) {
-      count(0);  // that very value is there already
-      return true;
-    }
     Entry* fresh = Entry::make({key_, &value, old.has_deadline()});
     // acquire, and in this order: a write that reads a raised version sees the cut (invariant 1 of cut.hpp)
     const std::uint32_t version = store_.version_.load(std::memory_order_acquire);
