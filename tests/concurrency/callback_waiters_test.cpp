@@ -65,19 +65,32 @@ TEST_F(CallbackWaiters, ElementsGoToThreadsAndCallbacksOnce) {
 }
 
 TEST_F(CallbackWaiters, AnElementMeetsTimeoutCancellationAndDestruction) {
-  const int rounds = scaled(1500, 200);
+  const int most_rounds = scaled(1500, 200);
+  const auto enough = Clock::now() + 20s;  // each round needs the other thread to run, which takes its time on a busy machine
+  int rounds = 0;
   std::int64_t called = 0, late = 0, cancelled = 0;
   std::atomic<int> round{0}, pushed{0};
   Threads threads;
   threads.start(1, [&](int) {
-    for (int number = 1; number <= rounds; ++number) {
+    for (int number = 1;; ++number) {
       for (int seen = round; seen < number; seen = round) round.wait(seen);
+      if (round > most_rounds) return;
       store().push(number % 2 == 0 ? "a" : "b", number);
       pushed = number;
       pushed.notify_one();
     }
   });
-  for (int number = 1; number <= rounds; ++number) {
+  struct Stop {
+    std::atomic<int>& round;
+    const int last;
+    ~Stop() {
+      round = last;
+      round.notify_one();
+    }
+  };
+  std::unique_ptr<Stop> stop(new Stop{round, most_rounds + 1});
+  for (int number = 1; number <= most_rounds && Clock::now() < enough; ++number) {
+    ++rounds;
     std::atomic<int> calls{0};
     std::optional<Value> value;
     bool gave_up = false;
@@ -109,6 +122,7 @@ TEST_F(CallbackWaiters, AnElementMeetsTimeoutCancellationAndDestruction) {
     ASSERT_EQ(value.has_value(), !left.has_value()) << number;
     ASSERT_EQ(value ? *value : *left, Value(number));
   }
+  stop.reset();
   threads.join();
   EXPECT_EQ(called + late + cancelled, rounds);
   EXPECT_EQ(store().stats().waiters, 0U);
