@@ -203,8 +203,9 @@ class Reader {
         break;
       }
       const std::uint64_t mark = word_at(frame, head->size - FrameCodec::kMarkBytes);
-      // It may have been completed while it was read; with its mark set it is as it stays.
-      if (reading_.beside_a_writer && mark != 0) images_.read_again(segment.path, segment.header, offset, frame);
+      // It may have been completed while it was read; with its mark set it is as it stays. Nobody writes a copy.
+      if (reading_.beside_a_writer && mark != 0 && !suspicious_)
+        images_.read_again(segment.path, segment.header, offset, frame);
       if (mark == 0) {
         if (suspicious_ || offset < segment.synced) {
           wrong("the record was complete, and isn't any more");
