@@ -274,7 +274,7 @@ TEST_F(Memory, OfRemovedKeysIsUsedAgain) {
 }
 
 TEST_F(Memory, OfQueuesIsUsedAgain) {
-  const int each = scaled(100'000, 5000);
+  const int each = scaled(250'000, 5000);
   expect_bounded(128 * kMebibyte, kLittleOfIt, [&] {
     run_threads(4, [&](int) {
       const std::string text(1024, 'x');
