@@ -58,6 +58,13 @@ Timeout to_timeout(std::string_view argument) {
 
 std::int64_t now_ms() noexcept { return to_ms(std::chrono::system_clock::now()); }
 
+TimePoint time_point(std::int64_t ms) noexcept {
+  using std::chrono::milliseconds;
+  constexpr auto kMost = std::chrono::floor<milliseconds>(TimePoint::duration::max());
+  constexpr auto kLeast = std::chrono::ceil<milliseconds>(TimePoint::duration::min());
+  return TimePoint(std::chrono::duration_cast<TimePoint::duration>(std::clamp(milliseconds(ms), kLeast, kMost)));
+}
+
 std::int64_t to_ms(TimePoint time) noexcept {
   return std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
@@ -122,6 +129,8 @@ bool in_set(std::string_view pattern, std::size_t& place, char byte, bool fold_c
 }  // namespace
 
 bool matches(std::string_view pattern, std::string_view text, bool fold_case) noexcept {
+  // As Redis has it: `**` and the like don't match an empty text.
+  if (text.empty()) return pattern.empty() || pattern == "*";
   // Only the last star has to be gone back to, so it is quadratic at worst.
   std::size_t at = 0;
   std::size_t place = 0;

@@ -33,9 +33,8 @@ enum class TimeBase : std::uint8_t { from_now, since_epoch };
 std::int64_t to_deadline_ms(std::string_view argument, TimeUnit unit, TimeBase base, bool positive, std::string_view command);
 
 std::int64_t now_ms() noexcept;
-inline TimePoint time_point(std::int64_t ms) noexcept {
-  return TimePoint(std::chrono::duration_cast<TimePoint::duration>(std::chrono::milliseconds(ms)));
-}
+/// The library counts nanoseconds: what is out of their range (1677 to 2262) becomes its end.
+TimePoint time_point(std::int64_t ms) noexcept;
 /// To the millisecond.
 std::int64_t to_ms(TimePoint time) noexcept;
 

@@ -96,6 +96,7 @@ class Client : public std::enable_shared_from_this<Client> {
   bool closing = false;  ///< once the replies are sent
   std::uint64_t commands = 0;
   const CommandSpec* last_command = nullptr;
+  unsigned failed_sign_ins = 0;  ///< in a row; the network lets the next try wait the longer
   std::chrono::steady_clock::time_point last_active;
 
   // --- MULTI

@@ -123,6 +123,9 @@ struct CommandSpec {
   std::string_view syntax;   ///< the arguments, of the shell's help: "key [value ...]"
   /// Where `keys` can't say it: puts the places of the keys into `places`. Throws CommandError if they can't be found.
   void (*find_keys)(Arguments arguments, std::vector<std::size_t>& places) = nullptr;
+  /// Throws CommandError for arguments that can't be right whatever the data, such as an unknown subcommand or its arity: Redis
+  /// says so already when MULTI queues the command.
+  void (*check)(Arguments arguments) = nullptr;
 
   bool has(CommandFlags flag) const noexcept { return (flags & flag) != 0; }
   bool takes(std::size_t arguments) const noexcept {
@@ -135,8 +138,12 @@ void find_keys(const CommandSpec& spec, Arguments arguments, std::vector<std::si
 
 // The families, each in a file of its own.
 std::span<const CommandSpec> connection_commands();
+std::span<const CommandSpec> client_commands();
+std::span<const CommandSpec> introspection_commands();
 std::span<const CommandSpec> string_commands();
 std::span<const CommandSpec> key_commands();
+std::span<const CommandSpec> expiry_commands();
+std::span<const CommandSpec> scan_commands();
 std::span<const CommandSpec> list_commands();
 std::span<const CommandSpec> blocking_list_commands();
 std::span<const CommandSpec> hash_commands();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/values.hpp"
 
+#include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -71,11 +73,14 @@ bool is_utf8(std::string_view bytes) noexcept {
 }
 
 std::optional<long double> read_real(std::string_view text) {
-  if (text.empty() || text.size() > 255 || std::isspace(static_cast<unsigned char>(text.front())) != 0) return std::nullopt;
+  // Redis's own bound: a long double printed without an exponent fits.
+  if (text.empty() || text.size() >= 5120 || std::isspace(static_cast<unsigned char>(text.front())) != 0) return std::nullopt;
   const std::string copy(text);
   char* end = nullptr;
+  errno = 0;
   const long double number = std::strtold(copy.c_str(), &end);
   if (end != copy.c_str() + copy.size() || std::isnan(number)) return std::nullopt;
+  if (errno == ERANGE && (std::isinf(number) || number == 0)) return std::nullopt;
   return number;
 }
 
