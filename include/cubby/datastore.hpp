@@ -114,8 +114,9 @@ class Datastore {
   std::size_t unshift(std::string_view key, const Value& value);
 
   /// Takes the first (last) element; empty if the array is. Errc::key_not_found if the key is absent. O(1) at any length.
-  std::optional<Value> shift(std::string_view key);
-  std::optional<Value> pop(std::string_view key);
+  /// With WhenEmptied::erase the call that takes the last element removes the key too, at the same instant.
+  std::optional<Value> shift(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
+  std::optional<Value> pop(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
 
   /// The same, waiting for an element, in order of arrival; the key may be absent. Empty on timeout. With a stop token,
   /// Errc::cancelled once it is stopped. Errc::type_mismatch if the key holds, or comes to hold, something else than an array.
@@ -185,6 +186,14 @@ class Datastore {
   }
 
   bool exists(std::string_view key) const;
+  /// What kind of value the key holds; empty if it is absent. O(1).
+  std::optional<Type> type(std::string_view key) const;
+  /// How many elements (members, bytes) its array (object, string or binary) has; empty if the key is absent. O(1).
+  /// Errc::type_mismatch for other values.
+  std::optional<std::size_t> length(std::string_view key) const;
+  /// Copies the elements [first, first + count) of an array, as far as it has them, without copying the others; an absent key
+  /// counts as []. Errc::type_mismatch if the key holds something else.
+  Value slice(std::string_view key, std::size_t first, std::size_t count) const;
 
   /// Moves value and deadline, at one instant for both keys. `from` absent: Errc::key_not_found; `to` present, or the same key:
   /// Errc::key_exists.
@@ -315,6 +324,11 @@ class Datastore {
     });
     return found;
   }
+
+  /// From now on calls `f(string_view key)` after a key has expired, once for each time that one does, on whatever thread finds
+  /// out: soon after the deadline if nobody asks for the key. `f` replaces the one before; an empty one ends it. It may call
+  /// the store as that of for_each. Changes that users make (erase, a ttl of zero) are not told.
+  void on_expired(std::function<void(std::string_view key)> f);
 
   /// Writes the file of Options::persist, or a checkpoint into Options::directory: one consistent cut, replacing the old one
   /// atomically. Errc::config if neither is configured, Errc::io if writing fails, Errc::invalid_argument for what JSON can't

@@ -23,6 +23,9 @@ class TransactionState;
 
 }  // namespace detail
 
+/// What becomes of a key whose array has given its last element.
+enum class WhenEmptied { keep, erase };
+
 /// What the function given to Datastore::transact works with: the operations of Datastore on the transaction's own keys, which
 /// return and throw what they do there; another key is Errc::invalid_argument. It sees its own changes; nobody else does before
 /// all of them take effect. An operation that throws has changed nothing, and the function may go on.
@@ -37,6 +40,9 @@ class Transaction {
     return visit_impl(key, [&f](const Value& value) { std::invoke(f, value); });
   }
   bool exists(std::string_view key) const;
+  std::optional<Type> type(std::string_view key) const;
+  std::optional<std::size_t> length(std::string_view key) const;
+  Value slice(std::string_view key, std::size_t first, std::size_t count) const;
 
   void set(std::string_view key, const Value& value);
   void set(std::string_view key, const Value& value, Duration ttl);
@@ -63,8 +69,8 @@ class Transaction {
 
   std::size_t push(std::string_view key, const Value& value);
   std::size_t unshift(std::string_view key, const Value& value);
-  std::optional<Value> shift(std::string_view key);
-  std::optional<Value> pop(std::string_view key);
+  std::optional<Value> shift(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
+  std::optional<Value> pop(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
 
   void expire(std::string_view key, Duration ttl);
   void expire(std::string_view key);
