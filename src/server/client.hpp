@@ -151,9 +151,7 @@ class Client : public std::enable_shared_from_this<Client> {
   void leave();
 
  private:
-  friend class Sleep;
   struct SleepState;
-  void begin_sleep();
 
   Server& server_;
   const std::uint64_t id_;

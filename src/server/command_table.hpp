@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "server/command.hpp"
 
@@ -16,8 +19,14 @@ class CommandTable {
  public:
   static const CommandTable& instance();
 
+  struct Slot {
+    const CommandSpec* spec = nullptr;
+    std::size_t index = 0;
+  };
   /// Null if there is none. Case doesn't matter.
   const CommandSpec* find(std::string_view name) const noexcept;
+  /// The same with its index.
+  const Slot* slot_of(std::string_view name) const noexcept;
   /// By name; the place in it is the command's index.
   std::span<const CommandSpec* const> all() const noexcept { return all_; }
   /// REQUIRES: of this table.
@@ -29,10 +38,6 @@ class CommandTable {
 
   static constexpr std::size_t kSlots = 1024;
   static constexpr std::size_t kLongestName = 32;
-  struct Slot {
-    const CommandSpec* spec = nullptr;
-    std::size_t index = 0;
-  };
   std::array<Slot, kSlots> slots_{};
   std::vector<const CommandSpec*> all_;
 };

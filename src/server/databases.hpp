@@ -2,11 +2,16 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <cubby/datastore.hpp>
@@ -15,43 +20,77 @@
 
 namespace cubby::server {
 
-/// The stores that are served: `db0` to `db15`, and any other by its name. Each is opened when it is asked for; with a folder,
-/// what lies in it is opened at once.
+/// The stores that are served: `db0` to `db15`, and any other by its name. Each is opened when it is asked for; `db0`, and with
+/// a folder what lies in it, is opened at once.
 ///
-/// Thread safety: all members, from any thread.
+/// The names are those of this object: the library's have a number before them ("1/db0"), so that several servers in a process
+/// have each their own.
+///
+/// Thread safety: all members, from any thread; close() and the destructor once.
 class Databases {
  public:
-  /// Throws cubby::Error.
+  /// Makes the folder if it isn't there. Throws cubby::Error, and SettingError for a key file that holds no key.
   explicit Databases(const Settings& settings);
   Databases(const Databases&) = delete;
   Databases& operator=(const Databases&) = delete;
+  /// As close(), errors excepted.
+  ~Databases();
 
-  /// Opens it if need be. Throws cubby::Error; Errc::invalid_argument for a name that can't be a folder's.
+  /// Opens it if need be. Throws cubby::Error; Errc::invalid_argument for a name that can't be a folder's, Errc::closed after
+  /// close().
   Datastore open(const std::string& name);
   /// Those that are open, by name.
   std::vector<std::pair<std::string, Datastore>> all() const;
+  /// Calls `f(name, store)` for each that is open, and for each that will be before anybody gets it. `f` must not call this
+  /// object.
+  void on_open(std::function<void(const std::string&, Datastore&)> f);
+
   /// The number of "db7".
   static std::optional<int> number_of(std::string_view name) noexcept;
   static std::string name_of(int number) { return "db" + std::to_string(number); }
 
   bool durable() const noexcept { return !dir_.empty(); }
-  /// A checkpoint of each. Throws the first error after trying all.
-  void save();
-  /// When save() has last succeeded, or the stores were opened.
-  std::chrono::system_clock::time_point last_save() const;
-  std::string last_save_error() const;
-  /// Saves (or not: then the log has everything) and closes all. Throws the first error after trying all.
-  void close();
+  const std::filesystem::path& folder() const noexcept { return dir_; }
+
+  /// How saving goes and went.
+  struct Saves {
+    bool running = false;
+    std::chrono::system_clock::time_point last;           ///< success, or when the stores were opened
+    std::string last_error;                               ///< of the last save; empty if it succeeded
+    std::optional<std::chrono::seconds> last_background;  ///< how long the last one in the background took
+    std::chrono::seconds current{0};                      ///< how long the one that is running in the background has been
+  };
+  /// A checkpoint of each; nothing, if they are in memory. False if one is going on in the background. Throws the first error
+  /// after trying all.
+  bool save();
+  /// The same on a thread of its own. False if one is going on.
+  bool start_save();
+  Saves saves() const;
+
+  /// Waits for a background save, and closes all, which saves durable ones (or not: then the log has everything). Throws the
+  /// first error after trying all.
+  void close(bool with_checkpoints = true);
 
  private:
   Datastore open_locked(const std::string& name);
+  void save_all();
+  void end_background_save();
+  std::string library_name(const std::string& name) const { return prefix_ + name; }
 
   const std::filesystem::path dir_;
+  const std::string prefix_;
   Options options_;
+
   mutable std::mutex mutex_;
   std::map<std::string, Datastore> stores_;
-  std::chrono::system_clock::time_point last_save_ = std::chrono::system_clock::now();
-  std::string last_save_error_;
+  std::function<void(const std::string&, Datastore&)> on_open_;
+  bool closed_ = false;
+
+  mutable std::mutex saves_mutex_;
+  bool saving_ = false;
+  std::optional<std::chrono::steady_clock::time_point> background_since_;
+  Saves saves_;
+  std::thread saver_;
 };
 
 }  // namespace cubby::server

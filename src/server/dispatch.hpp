@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
+#include <string>
+
+#include <cubby/error.hpp>
+
 #include "server/client.hpp"
 #include "server/command.hpp"
 
@@ -16,5 +21,8 @@ std::size_t execute_all(Client& client, std::span<const Arguments> requests, Byt
 
 /// Runs what MULTI has queued: all of it at one instant, as far as it works on keys of one store. Appends one array of replies.
 void execute_transaction(Client& client, Reply& reply);
+
+/// What a client is told of an error of the library.
+std::string error_text(const Error& error);
 
 }  // namespace cubby::server

@@ -58,6 +58,8 @@ class Server {
   /// Asks the program to end, as SIGTERM does. `save`: with checkpoints.
   void request_shutdown(bool save);
   std::function<void(bool save)> on_shutdown;
+  /// Called with the settings as CONFIG SET has left them, by the thread that did. To be set before there are clients.
+  std::function<void(const Settings&)> on_change;
 
   const std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   const std::string run_id;
