@@ -49,6 +49,8 @@ class Events {
     if (wanted_) [[unlikely]]
       events_.push_back({kind, name, std::string(key)});
   }
+  /// Whether anybody is to be told.
+  bool wanted() const noexcept { return wanted_; }
   std::span<const Event> all() const noexcept { return events_; }
   void clear() noexcept { events_.clear(); }
 
