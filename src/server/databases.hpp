@@ -2,7 +2,7 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -41,9 +41,9 @@ class Databases {
   Datastore open(const std::string& name);
   /// Those that are open, by name.
   std::vector<std::pair<std::string, Datastore>> all() const;
-  /// Calls `f(name, store)` for each that is open, and for each that will be before anybody gets it. `f` must not call this
-  /// object.
-  void on_open(std::function<void(const std::string&, Datastore&)> f);
+  /// From now on calls `f(name, key)` after a key of one of the stores has expired, on whatever thread finds out; an empty one
+  /// ends it. `f` must not call this object.
+  void on_expired(std::function<void(const std::string& name, std::string_view key)> f);
 
   /// The number of "db7".
   static std::optional<int> number_of(std::string_view name) noexcept;
@@ -67,14 +67,18 @@ class Databases {
   bool start_save();
   Saves saves() const;
 
-  /// Waits for a background save, and closes all, which saves durable ones (or not: then the log has everything). Throws the
-  /// first error after trying all.
-  void close(bool with_checkpoints = true);
+  /// Waits for a background save and closes all, which makes a checkpoint of each. Throws the first error after trying all;
+  /// those that failed stay open, and their logs have everything.
+  void close();
 
  private:
+  void open_folder();
+  void close_quietly() noexcept;
   Datastore open_locked(const std::string& name);
-  void save_all();
-  void end_background_save();
+  void listen(const std::string& name, Datastore& store) const;
+  bool begin_save(bool in_background);
+  std::exception_ptr save_all();
+  void end_save(const std::exception_ptr& failure);
   std::string library_name(const std::string& name) const { return prefix_ + name; }
 
   const std::filesystem::path dir_;
@@ -83,7 +87,7 @@ class Databases {
 
   mutable std::mutex mutex_;
   std::map<std::string, Datastore> stores_;
-  std::function<void(const std::string&, Datastore&)> on_open_;
+  std::function<void(const std::string&, std::string_view)> on_expired_;
   bool closed_ = false;
 
   mutable std::mutex saves_mutex_;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <mutex>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -27,7 +25,9 @@ class SettingError : public std::runtime_error {
 /// How a server runs. The same names serve as flags (--max-clients), environment (CUBBY_MAX_CLIENTS), lines of the
 /// configuration file (maxclients 100) and for CONFIG: Redis's names where it has one, dashes or none.
 struct Settings {
-  std::vector<std::string> bind{"127.0.0.1", "::1"};
+  /// Addresses to listen on; "*" and "::*" are all of IPv4 and of IPv6. One with a "-" before it may be missing on this
+  /// machine.
+  std::vector<std::string> bind{"127.0.0.1", "-::1"};
   int port = 7379;  ///< 0: none
   std::string unixsocket;
   int unixsocketperm = 0700;
@@ -55,9 +55,9 @@ struct Settings {
   int timeout = 0;  ///< seconds a client may be idle; 0: for ever
   std::size_t client_query_buffer_limit = std::size_t{1024} << 20;
   std::size_t proto_max_bulk_len = std::size_t{512} << 20;
-  std::size_t output_limit = std::size_t{256} << 20;  ///< bytes that wait to be sent to a client; client-output-buffer-limit
-  std::size_t pubsub_output_limit = std::size_t{32} << 20;
-  std::size_t pipeline_depth = 100'000;  ///< requests that are answered before the replies have to go
+  std::size_t output_limit = std::size_t{256} << 20;        ///< bytes that wait to be sent to a client; 0: any number
+  std::size_t pubsub_output_limit = std::size_t{32} << 20;  ///< the same of a subscriber
+  std::size_t pipeline_depth = 100'000;                     ///< requests that are answered before the replies have to go
 
   std::string notify_keyspace_events;
   std::int64_t slowlog_log_slower_than = 10'000;  ///< microseconds; negative: none
@@ -69,7 +69,7 @@ struct Settings {
   void set(std::string_view name, std::span<const std::string> words);
   /// Reads a configuration file. Throws SettingError with file and line.
   void read(const std::filesystem::path& file);
-  /// Takes CUBBY_<NAME> from the environment.
+  /// Takes CUBBY_<NAME> from the environment; those that are no settings belong to somebody else.
   void read_environment();
   /// Throws SettingError for what contradicts itself or isn't safe.
   void check() const;
@@ -82,6 +82,7 @@ struct Setting {
   std::string_view help;
   bool while_running;  ///< CONFIG SET may change it
   std::string (*get)(const Settings&);
+  /// Throws SettingError with what it can be, without the name; nothing was changed then.
   void (*set)(Settings&, std::string_view name, std::span<const std::string> words);
   std::string_view group;  ///< of --help
 };
@@ -90,5 +91,9 @@ struct Setting {
 std::span<const Setting> all_settings();
 /// Null if there is none. Dashes, underscores and case don't matter.
 const Setting* find_setting(std::string_view name);
+
+/// The words of a configuration line, which may be quoted as in redis-cli: "a b\x00" and 'a b'. Throws SettingError for quotes
+/// that don't close.
+std::vector<std::string> split_words(std::string_view line);
 
 }  // namespace cubby::server

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/databases.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "storage/durable_files.hpp"
+
+namespace cubby::server {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string next_prefix() {
+  static std::atomic<unsigned> count{0};
+  return std::to_string(count.fetch_add(1, std::memory_order_relaxed) + 1) + "/";
+}
+
+int hex_value(char digit) noexcept {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  return -1;
+}
+
+std::array<std::byte, 32> read_encryption_key(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::array<char, 128> bytes{};
+  in.read(bytes.data(), bytes.size());
+  if (!in && !in.eof()) throw SettingError("encryption-key-file: " + path + " can't be read: " + std::strerror(errno));
+  std::string_view text(bytes.data(), static_cast<std::size_t>(in.gcount()));
+  std::array<std::byte, 32> key{};
+  if (text.size() == key.size()) {
+    std::memcpy(key.data(), text.data(), key.size());
+    return key;
+  }
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  if (text.size() != 2 * key.size() || std::ranges::any_of(text, [](char digit) { return hex_value(digit) < 0; })) {
+    throw SettingError("encryption-key-file: " + path + " holds no key: 32 bytes, or 64 hex digits");
+  }
+  for (std::size_t at = 0; at < key.size(); ++at) {
+    key[at] = static_cast<std::byte>(hex_value(text[2 * at]) << 4 | hex_value(text[2 * at + 1]));
+  }
+  return key;
+}
+
+/// Whether it can be a folder's in the folder of the stores, and be shown in a line.
+bool can_be_a_name(std::string_view name) noexcept {
+  if (name.empty() || name.size() > 255 || name.front() == '.') return false;
+  return std::ranges::none_of(name, [](char byte) { return byte == '/' || (byte >= 0 && byte < ' ') || byte == '\x7f'; });
+}
+
+std::string message_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace
+
+Databases::Databases(const Settings& settings) : dir_(settings.dir), prefix_(next_prefix()) {
+  options_.max_value_bytes = 0;  // as Redis: what a request can carry is limited, what it adds up to isn't
+  if (durable()) {
+    options_.sync = settings.sync;
+    options_.checkpoint_after = settings.checkpoint_after;
+    if (!settings.encryption_key_file.empty()) options_.encryption_key = read_encryption_key(settings.encryption_key_file);
+  }
+  try {
+    if (durable()) open_folder();
+    open(name_of(0));
+  } catch (const std::exception&) {
+    close_quietly();
+    throw;
+  }
+  saves_.last = std::chrono::system_clock::now();
+}
+
+void Databases::open_folder() {
+  try {
+    fs::create_directories(dir_);
+    for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
+      const std::string name = entry.path().filename().string();
+      if (can_be_a_name(name) && fs::exists(entry.path() / detail::kManifestName)) stores_.emplace(name, open_locked(name));
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw Error(Errc::io, "dir: " + std::string(error.what()));
+  }
+}
+
+Databases::~Databases() { close_quietly(); }
+
+void Databases::close_quietly() noexcept {
+  try {
+    close();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
+    // Who wants to know calls close(). What has failed is tried again when the process ends, and said then.
+  }
+}
+
+Datastore Databases::open(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) throw Error(Errc::closed, "open(\"" + name + "\"): the server is closing its stores");
+  const auto found = stores_.find(name);
+  if (found != stores_.end()) return found->second;
+  if (!can_be_a_name(name)) {
+    throw Error(Errc::invalid_argument,
+                "open: a store's name has 1 to 255 bytes, none of them a slash or a control character, and "
+                "doesn't begin with a dot");
+  }
+  return stores_.emplace(name, open_locked(name)).first->second;
+}
+
+Datastore Databases::open_locked(const std::string& name) {
+  Options options = options_;
+  if (durable()) options.directory = dir_ / name;
+  Datastore store = cubby::open(prefix_ + name, options);
+  if (on_expired_) listen(name, store);
+  return store;
+}
+
+void Databases::listen(const std::string& name, Datastore& store) const {
+  if (!on_expired_) return store.on_expired({});
+  store.on_expired([f = on_expired_, name](std::string_view key) { f(name, key); });
+}
+
+void Databases::on_expired(std::function<void(const std::string&, std::string_view)> f) {
+  const std::lock_guard lock(mutex_);
+  on_expired_ = std::move(f);
+  for (auto& [name, store] : stores_) listen(name, store);
+}
+
+std::vector<std::pair<std::string, Datastore>> Databases::all() const {
+  const std::lock_guard lock(mutex_);
+  return {stores_.begin(), stores_.end()};
+}
+
+std::optional<int> Databases::number_of(std::string_view name) noexcept {
+  if (!name.starts_with("db") || name.size() < 3 || name.size() > 11) return std::nullopt;
+  const std::string_view digits = name.substr(2);
+  if (digits.front() < '0' || digits.front() > '9' || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
+  int number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
+bool Databases::save() {
+  if (!begin_save(false)) return false;
+  const std::exception_ptr failure = save_all();
+  end_save(failure);
+  if (failure) std::rethrow_exception(failure);
+  return true;
+}
+
+bool Databases::start_save() {
+  if (!begin_save(true)) return false;
+  const std::lock_guard lock(saves_mutex_);
+  if (saver_.joinable()) saver_.join();  // it has ended, or nothing could begin
+  try {
+    saver_ = std::thread([this] { end_save(save_all()); });
+  } catch (...) {
+    saving_ = false;
+    background_since_.reset();
+    throw;
+  }
+  return true;
+}
+
+bool Databases::begin_save(bool in_background) {
+  const std::lock_guard lock(saves_mutex_);
+  if (saving_) return false;
+  saving_ = true;
+  if (in_background) background_since_ = std::chrono::steady_clock::now();
+  return true;
+}
+
+std::exception_ptr Databases::save_all() {
+  if (!durable()) return nullptr;
+  std::exception_ptr first;
+  for (auto& [name, store] : all()) {
+    try {
+      store.save();
+    } catch (const std::exception&) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  return first;
+}
+
+void Databases::end_save(const std::exception_ptr& failure) {
+  const std::lock_guard lock(saves_mutex_);
+  saving_ = false;
+  if (background_since_) {
+    const auto length = std::chrono::steady_clock::now() - *background_since_;
+    saves_.last_background = std::chrono::duration_cast<std::chrono::seconds>(length);
+    background_since_.reset();
+  }
+  saves_.last_error = failure ? message_of(failure) : std::string();
+  if (!failure) saves_.last = std::chrono::system_clock::now();
+}
+
+Databases::Saves Databases::saves() const {
+  const std::lock_guard lock(saves_mutex_);
+  Saves saves = saves_;
+  saves.running = saving_;
+  if (background_since_) {
+    const auto length = std::chrono::steady_clock::now() - *background_since_;
+    saves.current = std::chrono::duration_cast<std::chrono::seconds>(length);
+  }
+  return saves;
+}
+
+void Databases::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  if (saver_.joinable()) saver_.join();
+  std::exception_ptr first;
+  for (const auto& [name, store] : all()) {
+    try {
+      cubby::close(prefix_ + name);
+      const std::lock_guard lock(mutex_);
+      stores_.erase(name);
+    } catch (const std::exception&) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
+}
+
+}  // namespace cubby::server
