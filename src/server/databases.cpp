@@ -125,19 +125,14 @@ Datastore Databases::open_locked(const std::string& name) {
   Options options = options_;
   if (durable()) options.directory = dir_ / name;
   Datastore store = cubby::open(prefix_ + name, options);
-  if (on_expired_) listen(name, store);
+  if (on_open_) on_open_(name, store);
   return store;
 }
 
-void Databases::listen(const std::string& name, Datastore& store) const {
-  if (!on_expired_) return store.on_expired({});
-  store.on_expired([f = on_expired_, name](std::string_view key) { f(name, key); });
-}
-
-void Databases::on_expired(std::function<void(const std::string&, std::string_view)> f) {
+void Databases::on_open(std::function<void(const std::string&, Datastore&)> f) {
   const std::lock_guard lock(mutex_);
-  on_expired_ = std::move(f);
-  for (auto& [name, store] : stores_) listen(name, store);
+  on_open_ = std::move(f);
+  for (auto& [name, store] : stores_) on_open_(name, store);
 }
 
 std::vector<std::pair<std::string, Datastore>> Databases::all() const {

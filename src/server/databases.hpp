@@ -41,9 +41,9 @@ class Databases {
   Datastore open(const std::string& name);
   /// Those that are open, by name.
   std::vector<std::pair<std::string, Datastore>> all() const;
-  /// From now on calls `f(name, key)` after a key of one of the stores has expired, on whatever thread finds out; an empty one
-  /// ends it. `f` must not call this object.
-  void on_expired(std::function<void(const std::string& name, std::string_view key)> f);
+  /// Calls `f(name, store)` for each that is open, and for each that will be before anybody gets it. `f` must not call this
+  /// object.
+  void on_open(std::function<void(const std::string& name, Datastore& store)> f);
 
   /// The number of "db7".
   static std::optional<int> number_of(std::string_view name) noexcept;
@@ -75,7 +75,6 @@ class Databases {
   void open_folder();
   void close_quietly() noexcept;
   Datastore open_locked(const std::string& name);
-  void listen(const std::string& name, Datastore& store) const;
   bool begin_save(bool in_background);
   std::exception_ptr save_all();
   void end_save(const std::exception_ptr& failure);
@@ -87,7 +86,7 @@ class Databases {
 
   mutable std::mutex mutex_;
   std::map<std::string, Datastore> stores_;
-  std::function<void(const std::string&, std::string_view)> on_expired_;
+  std::function<void(const std::string&, Datastore&)> on_open_;
   bool closed_ = false;
 
   mutable std::mutex saves_mutex_;
