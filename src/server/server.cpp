@@ -50,10 +50,12 @@ std::uint32_t notification_bits(std::string_view letters) noexcept {
 
 Server::Server(Settings settings) : run_id(new_run_id()), databases(settings), users(settings), settings_(std::move(settings)) {
   apply(settings_);
-  databases.on_expired([this](const std::string& store_name, std::string_view key) {
-    Events events(notifications() != 0);
-    events.add('x', "expired", key);
-    notify(store_name, events);
+  databases.on_open([this](const std::string& store_name, Datastore& store) {
+    store.on_expired([this, store_name](std::string_view key) {
+      Events events(notifications() != 0);
+      events.add('x', "expired", key);
+      notify(store_name, events);
+    });
   });
   refresh_memory();
 }

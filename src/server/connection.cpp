@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/connection.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/dispatch.hpp"
+#include "server/server.hpp"
+#include "server/sign_in_guard.hpp"
+
+namespace cubby::server {
+
+namespace {
+
+/// Of one recv: some 300 SETs of 200 bytes.
+constexpr std::size_t kReadSize = std::size_t{64} << 10;
+/// A large request is received in pieces that grow with it.
+constexpr std::size_t kLargestRead = std::size_t{4} << 20;
+/// Output goes when it is so large, before everything received is executed.
+constexpr std::size_t kSendAt = std::size_t{256} << 10;
+constexpr std::size_t kKeptBuffer = std::size_t{1} << 20;
+/// For whoever doesn't take the last replies.
+constexpr std::chrono::seconds kLastWords{10};
+
+/// The address without the port.
+std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
+
+}  // namespace
+
+Connection::Connection(Server& server, IoThread& thread, Transport transport, std::string address, std::string local_address)
+    : Client(server, server.clients.next_id()),
+      thread_(thread),
+      transport_(std::move(transport)),
+      address_(std::move(address)),
+      local_address_(std::move(local_address)) {}
+
+void Connection::begin() {
+  server().clients.add(shared_from_this());
+  watched_ = EPOLLIN | EPOLLRDHUP;
+  thread_.watch(*this, transport_.descriptor(), watched_);
+  publish_facts();
+  if (thread_.stopping()) finish();
+}
+
+void Connection::watch_for(bool in, bool out) {
+  const std::uint32_t wanted =
+      (in ? std::uint32_t{EPOLLIN} : 0) | (out ? std::uint32_t{EPOLLOUT} : 0) | (ended_ ? 0 : std::uint32_t{EPOLLRDHUP});
+  if (wanted == watched_ || closed_) return;
+  watched_ = wanted;
+  thread_.change_watch(*this, transport_.descriptor(), wanted);
+}
+
+void Connection::ready(std::uint32_t events) {
+  if (closed_) return;
+  // Behind the end of a Unix socket (EPOLLHUP) there may be requests still.
+  if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && paused())) {
+    close("the connection was cut");
+    return;
+  }
+  if ((events & EPOLLOUT) != 0) flush();
+  if (closed_) return;
+  if (paused()) {
+    // Nobody waits for the answer any more.
+    if ((events & EPOLLRDHUP) != 0 && !closing) {
+      close("the client has left");
+      return;
+    }
+    // What comes now is looked at later.
+    if ((events & EPOLLIN) != 0) watch_for(false, (watched_ & EPOLLOUT) != 0);
+    return;
+  }
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0 || transport_.wants_to_write()) read();
+}
+
+void Connection::read() {
+  do {
+    ByteBuffer& in = in_.empty() ? thread_.in : in_;
+    const std::size_t wanted = parser_.wanted() > in.size() ? parser_.wanted() - in.size() : 0;
+    // No more than has come doubles at once: a length that somebody claims costs nothing yet.
+    const std::size_t size = std::clamp(std::min(wanted, in.size()), kReadSize, kLargestRead);
+    const Transport::Result result = transport_.receive(in.room(size), size);
+    switch (result.status) {
+      case Transport::Status::later:
+        watch_for(true, unsent() != 0 || transport_.wants_to_write());
+        return;
+      case Transport::Status::failed:
+        close(transport_.error());
+        return;
+      case Transport::Status::ended:
+        ended_ = true;
+        if (unsent() == 0) {
+          close("the client has left");
+        } else {
+          closing = true;
+          watch_for(false, true);
+        }
+        return;
+      case Transport::Status::done:
+        break;
+    }
+    in.add(result.bytes);
+    last_active = thread_.now();
+    server().figures.mine().add(Figures::bytes_in, result.bytes);
+    execute_from(in);
+  } while (!closed_ && !paused() && transport_.has_more());
+}
+
+void Connection::execute_from(ByteBuffer& in) {
+  const bool is_shared = &in == &thread_.in;
+  std::size_t place = 0;
+  while (!paused() && execute_batch(in.view(), place, thread_.out)) {
+    if (thread_.out.size() >= kSendAt) {
+      send_out();
+      if (closed_) break;
+    }
+  }
+  if (!closed_) {
+    // Own bytes: `in` is kept whole. The thread's: what is left of them is.
+    if (is_shared) {
+      in_.append(in.view().substr(place));
+    } else {
+      in_.drop_front(place);
+      if (in_.empty()) in_.reset();
+    }
+  }
+  if (is_shared) {
+    in.clear();
+    if (in.capacity() > kKeptBuffer) in.reset();
+  }
+  if (closed_) return;
+  send_out();
+  if (!closed_ && in_.size() > thread_.limits().request + kReadSize) {
+    server().figures.mine().add(Figures::query_limit_disconnections);
+    close("client-query-buffer-limit");
+  }
+}
+
+bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuffer& out) {
+  RequestParser::Limits limits = RequestParser::unauthenticated();
+  if (user != nullptr) {
+    limits = {};
+    limits.bulk = thread_.limits().bulk;
+    limits.request = thread_.limits().request;
+  }
+  // Before signing in, what comes behind AUTH is under other limits than what comes before.
+  const std::size_t most = user == nullptr ? 1 : IoThread::kBatch;
+  std::array<std::size_t, IoThread::kBatch> begins;
+  std::size_t count = 0;
+  auto result = RequestParser::Result::incomplete;
+  while (count < most) {
+    // A line's words lie in the parser, until it reads the next.
+    const bool is_line = place < in.size() && in[place] != '*';
+    if (is_line && count != 0) break;
+    std::size_t used = 0;
+    result = parser_.next(in.substr(place), limits, used, thread_.arguments[count]);
+    if (result != RequestParser::Result::request) break;
+    begins[count] = place;
+    place += used;
+    if (thread_.arguments[count].empty()) continue;
+    thread_.requests[count] = thread_.arguments[count];
+    ++count;
+    if (is_line) break;
+  }
+  if (count != 0) {
+    const unsigned failures = failed_sign_ins;
+    const std::size_t done = execute_all(*this, std::span(thread_.requests).first(count), out);
+    unsent_replies_ += done;
+    if (done != count) {
+      // Those behind one that blocks are read again when it is done.
+      place = begins[done];
+      parser_.reset();
+    }
+    if (failed_sign_ins > failures) slow_down();
+    if (queued_bytes > thread_.limits().request) {
+      Reply(out, protocol).error("ERR the transaction is larger than client-query-buffer-limit");
+      closing = true;
+    }
+    return done == count && !paused();
+  }
+  if (result == RequestParser::Result::error) {
+    Reply(out, protocol).error("ERR " + parser_.error());
+    server().figures.mine().add(Figures::errors);
+    closing = true;
+    place = in.size();
+  }
+  return false;
+}
+
+void Connection::slow_down() {
+  const auto wait = thread_.sign_ins().failed(host_of(address_), thread_.now());
+  server().figures.mine().add(Figures::auth_failures);
+  spdlog::warn("sign-in failed client={} address={} answered_after_ms={}", id(), address_, wait.count());
+  delayed_ = true;
+  thread_.call_at(thread_.now() + wait, [weak = weak_from_this()] {
+    if (const auto client = weak.lock()) {
+      auto& connection = static_cast<Connection&>(*client);
+      connection.delayed_ = false;
+      connection.go_on();
+    }
+  });
+}
+
+void Connection::go_on() {
+  if (closed_) return;
+  flush();
+  if (closed_ || paused()) return;
+  if (!in_.empty()) {
+    execute_from(in_);
+    if (closed_ || paused()) return;
+  }
+  if (transport_.has_more()) read();
+  if (!closed_ && !paused()) watch_for(true, unsent() != 0);
+}
+
+void Connection::awake(ByteBuffer reply) {
+  if (closed_) return;
+  last_active = thread_.now();
+  if (reply_mode == ReplyMode::on) out_.append(reply.view());
+  go_on();
+}
+
+// --- output
+// -------------------------------------------------------------------------------------------------------------------
+
+void Connection::send_out() {
+  ByteBuffer& out = thread_.out;
+  std::string_view rest = out.view();
+  if (unsent() == 0 && !delayed_) {
+    while (!rest.empty()) {
+      const Transport::Result result = transport_.send(rest);
+      if (result.status == Transport::Status::failed) {
+        out.clear();
+        close(transport_.error());
+        return;
+      }
+      if (result.status != Transport::Status::done) break;
+      server().figures.mine().add(Figures::bytes_out, result.bytes);
+      rest.remove_prefix(result.bytes);
+    }
+  }
+  if (rest.empty() && unsent() == 0) {
+    unsent_replies_ = 0;
+  } else {
+    out_.append(rest);
+    if (!delayed_) watch_for((watched_ & EPOLLIN) != 0, true);
+  }
+  out.clear();
+  if (out.capacity() > kKeptBuffer) out.reset();
+  if (unsent() == 0) {
+    if (closing && !delayed_) close("done");
+  } else {
+    check_output();
+  }
+}
+
+void Connection::flush() {
+  if (delayed_) return;
+  while (unsent() != 0) {
+    const Transport::Result result = transport_.send(out_.view().substr(sent_));
+    if (result.status == Transport::Status::failed) {
+      close(transport_.error());
+      return;
+    }
+    if (result.status != Transport::Status::done) {
+      watch_for((watched_ & EPOLLIN) != 0, true);
+      return;
+    }
+    server().figures.mine().add(Figures::bytes_out, result.bytes);
+    sent_ += result.bytes;
+  }
+  out_.reset();
+  sent_ = 0;
+  unsent_replies_ = 0;
+  if (closing) {
+    close("done");
+    return;
+  }
+  watch_for((watched_ & EPOLLIN) != 0, false);
+}
+
+void Connection::check_output() {
+  const IoThread::Limits& limits = thread_.limits();
+  const std::size_t most = subscribed() ? limits.messages : limits.output;
+  const bool too_deep = unsent_replies_ > limits.pipeline;
+  if (unsent() <= most && !too_deep) return;
+  server().figures.mine().add(Figures::output_limit_disconnections);
+  close(too_deep ? "pipeline-depth: so many requests without reading the replies" : "client-output-buffer-limit");
+}
+
+void Connection::deliver(std::shared_ptr<const std::string> message) {
+  bool announce = false;
+  {
+    const std::lock_guard lock(messages_mutex_);
+    message_bytes_ += message->size();
+    if (message_bytes_ > thread_.message_limit()) {
+      too_slow_.store(true, std::memory_order_relaxed);
+    } else {
+      messages_.push_back(std::move(message));
+    }
+    announce = !std::exchange(messages_announced_, true);
+  }
+  if (announce) thread_.post([connection = self()] { connection->take_messages(); });
+}
+
+void Connection::take_messages() {
+  std::vector<std::shared_ptr<const std::string>> messages;
+  {
+    const std::lock_guard lock(messages_mutex_);
+    messages.swap(messages_);
+    message_bytes_ = 0;
+    messages_announced_ = false;
+  }
+  if (closed_) return;
+  if (too_slow_.load(std::memory_order_relaxed)) {
+    server().figures.mine().add(Figures::output_limit_disconnections);
+    close("client-output-buffer-limit: messages come faster than they are read");
+    return;
+  }
+  for (const auto& message : messages) thread_.out.append(*message);
+  send_out();
+}
+
+// --- the end
+// ------------------------------------------------------------------------------------------------------------------
+
+void Connection::kill() {
+  thread_.post([connection = self()] { connection->close("killed"); });
+}
+
+void Connection::post(std::function<void()> f) {
+  thread_.post([weak = weak_from_this(), f = std::move(f)] {
+    if (const auto client = weak.lock()) f();
+  });
+}
+
+bool Connection::tick() {
+  if (commands != published_commands_) {
+    published_commands_ = commands;
+    publish_facts();
+  }
+  const auto now = thread_.now();
+  if (closing) {
+    if (closing_since_ == Clock::time_point{}) closing_since_ = now;
+    return now - closing_since_ > kLastWords;
+  }
+  const auto most = thread_.limits().idle;
+  return most.count() != 0 && !blocked() && !subscribed() && now - last_active > most;
+}
+
+void Connection::finish() {
+  if (closed_) return;
+  if (!paused()) read();
+  if (closed_) return;
+  closing = true;
+  if (unsent() == 0 || delayed_) close("the server stops");
+}
+
+void Connection::close(std::string_view why) {
+  if (std::exchange(closed_, true)) return;
+  spdlog::debug("client closed client={} address={} why=\"{}\"", id(), address_, why);
+  const auto keep = shared_from_this();
+  leave();
+  thread_.remove(*this, transport_.descriptor());
+  transport_.close();
+}
+
+void Connection::complete(ClientFacts& facts) const {
+  facts.address = address_;
+  facts.local_address = local_address_;
+  facts.descriptor = transport_.descriptor();
+  facts.input_bytes = in_.size();
+  facts.output_bytes = unsent();
+}
+
+}  // namespace cubby::server

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "server/client.hpp"
+#include "server/io_thread.hpp"
+#include "server/request_parser.hpp"
+#include "server/transport.hpp"
+
+namespace cubby::server {
+
+/// A client on a socket.
+///
+/// Thread safety: belongs to its IoThread; what Client says may be called by any thread.
+class Connection final : public Client {
+ public:
+  Connection(Server& server, IoThread& thread, Transport transport, std::string address, std::string local_address);
+
+  // --- for its thread
+  void begin();
+  /// `events` of epoll.
+  void ready(std::uint32_t events);
+  /// Once a second. True if it has been idle for too long.
+  bool tick();
+  /// Looks at what has been received for the last time, and closes when everything is sent.
+  void finish();
+  void close(std::string_view why);
+
+  // --- from any thread
+  void deliver(std::shared_ptr<const std::string> message) override;
+  void kill() override;
+  void post(std::function<void()> f) override;
+
+ private:
+  using Clock = IoThread::Clock;
+
+  void awake(ByteBuffer reply) override;
+  void complete(ClientFacts& facts) const override;
+
+  /// Nothing more is executed for now.
+  bool paused() const noexcept { return blocked() || delayed_ || closing; }
+  std::shared_ptr<Connection> self() { return std::static_pointer_cast<Connection>(shared_from_this()); }
+  void read();
+  void execute_from(ByteBuffer& in);
+  /// Parses and runs what `in` has from `place` on, up to a batch. False: there is no whole request, or it mustn't run.
+  bool execute_batch(std::string_view in, std::size_t& place, ByteBuffer& out);
+  /// What waits in in_ after a pause.
+  void go_on();
+  void slow_down();
+  /// Sends the thread's output, or keeps what can't be sent now.
+  void send_out();
+  void flush();
+  void take_messages();
+  void watch_for(bool in, bool out);
+  std::size_t unsent() const noexcept { return out_.size() - sent_; }
+  void check_output();
+
+  IoThread& thread_;
+  Transport transport_;
+  RequestParser parser_;
+  ByteBuffer in_;         ///< a request that hasn't come in full, and what came while it was paused
+  ByteBuffer out_;        ///< what the socket didn't take
+  std::size_t sent_ = 0;  ///< of out_
+  std::size_t unsent_replies_ = 0;
+  std::uint32_t watched_ = 0;
+  bool delayed_ = false;  ///< after wrong passwords: output too waits
+  bool ended_ = false;    ///< the other side will send no more
+  bool closed_ = false;
+  Clock::time_point closing_since_{};
+  std::uint64_t published_commands_ = 0;
+  const std::string address_, local_address_;
+
+  std::mutex messages_mutex_;
+  std::vector<std::shared_ptr<const std::string>> messages_;
+  std::size_t message_bytes_ = 0;
+  bool messages_announced_ = false;
+  std::atomic<bool> too_slow_{false};
+};
+
+}  // namespace cubby::server
