@@ -20,7 +20,7 @@ constexpr long long kMebibyte = 1 << 20;
 template <auto Member>
 using MemberType = std::remove_cvref_t<decltype(std::declval<Settings&>().*Member)>;
 
-std::string lower_case(std::string_view text) {
+std::string setting_lower_case(std::string_view text) {
   std::string lower(text);
   for (char& byte : lower) byte = static_cast<char>(std::tolower(static_cast<unsigned char>(byte)));
   return lower;
@@ -55,7 +55,7 @@ bool read_size(std::string_view text, long long& size) {
                                                                                           {"mb", 1ULL << 20},
                                                                                           {"g", 1'000'000'000},
                                                                                           {"gb", 1ULL << 30}}};
-  const std::string unit = lower_case(text.substr(digits));
+  const std::string unit = setting_lower_case(text.substr(digits));
   const auto* found = std::ranges::find(kUnits, std::string_view(unit), &decltype(kUnits)::value_type::first);
   if (found == kUnits.end() || number > static_cast<unsigned long long>(kMostLong) / found->second) return false;
   size = static_cast<long long>(number * found->second);
@@ -93,7 +93,7 @@ void set_text(Settings& settings, std::string_view /*name*/, std::span<const std
 
 template <auto Member, const auto& Choices>
 void set_choice(Settings& settings, std::string_view /*name*/, std::span<const std::string> words) {
-  const std::string word = lower_case(only_word(words));
+  const std::string word = setting_lower_case(only_word(words));
   if (std::ranges::find(Choices, std::string_view(word)) == std::ranges::end(Choices)) {
     std::string text = "argument(s) must be one of the following: ";
     for (const std::string_view choice : Choices) {
@@ -110,7 +110,7 @@ constexpr std::array<std::string_view, 3> kTlsAuthClients{"no", "yes", "optional
 std::string get_protected_mode(const Settings& settings) { return settings.protected_mode ? "yes" : "no"; }
 
 void set_protected_mode(Settings& settings, std::string_view /*name*/, std::span<const std::string> words) {
-  const std::string word = lower_case(only_word(words));
+  const std::string word = setting_lower_case(only_word(words));
   if (word != "yes" && word != "no") throw SettingError("argument must be 'yes' or 'no'");
   settings.protected_mode = word == "yes";
 }
@@ -171,7 +171,7 @@ std::string get_sync(const Settings& settings) {
 }
 
 void set_sync(Settings& settings, std::string_view /*name*/, std::span<const std::string> words) {
-  const std::string word = lower_case(only_word(words));
+  const std::string word = setting_lower_case(only_word(words));
   if (word == "always") {
     settings.sync = Sync::always();
   } else if (word == "never" || word == "no") {
@@ -205,7 +205,7 @@ void set_output_limits(Settings& settings, std::string_view /*name*/, std::span<
   std::size_t normal = settings.output_limit;
   std::size_t pubsub = settings.pubsub_output_limit;
   for (std::size_t at = 0; at < flat.size(); at += 4) {
-    const std::string kind = lower_case(flat[at]);
+    const std::string kind = setting_lower_case(flat[at]);
     if (kind != "normal" && kind != "pubsub" && kind != "slave" && kind != "replica") {
       throw SettingError("Invalid client class specified in buffer limit configuration.");
     }
@@ -245,81 +245,87 @@ void set_notifications(Settings& settings, std::string_view /*name*/, std::span<
   settings.notify_keyspace_events = shown;
 }
 
-constexpr std::string_view kNetwork = "Network";
-constexpr std::string_view kStorage = "Storage";
-constexpr std::string_view kAccess = "Who may";
-constexpr std::string_view kTls = "TLS";
-constexpr std::string_view kLimits = "Limits";
-constexpr std::string_view kReports = "Events and logs";
+constexpr std::string_view kNetworkGroup = "Network";
+constexpr std::string_view kStorageGroup = "Storage";
+constexpr std::string_view kAccessGroup = "Who may";
+constexpr std::string_view kTlsGroup = "TLS";
+constexpr std::string_view kLimitsGroup = "Limits";
+constexpr std::string_view kReportsGroup = "Events and logs";
 
 template <auto Member, long long Least, long long Most>
-constexpr Setting number(std::string_view name, std::string_view value, std::string_view help, bool running,
-                         std::string_view group) {
+constexpr Setting number_setting(std::string_view name, std::string_view value, std::string_view help, bool running,
+                                 std::string_view group) {
   return {name, value, help, running, get_number<Member>, set_number<Member, Least, Most>, group};
 }
 template <auto Member, long long Least>
-constexpr Setting bytes(std::string_view name, std::string_view help, bool running, std::string_view group) {
+constexpr Setting size_setting(std::string_view name, std::string_view help, bool running, std::string_view group) {
   return {name, "SIZE", help, running, get_number<Member>, set_size<Member, Least>, group};
 }
 template <auto Member>
-constexpr Setting text(std::string_view name, std::string_view value, std::string_view help, bool running,
-                       std::string_view group) {
+constexpr Setting text_setting(std::string_view name, std::string_view value, std::string_view help, bool running,
+                               std::string_view group) {
   return {name, value, help, running, get_text<Member>, set_text<Member>, group};
 }
 
 const std::array kSettings{
     Setting{"bind", "ADDRESSES", "Addresses to listen on; - before one: it may be missing; *: all", false, get_bind, set_bind,
-            kNetwork},
-    number<&Settings::port, 0, 65535>("port", "PORT", "For Redis clients; 0: none", false, kNetwork),
-    number<&Settings::http_port, 0, 65535>("http-port", "PORT", "Dashboard, /metrics and /healthz; 0: none", false, kNetwork),
-    text<&Settings::unixsocket>("unixsocket", "PATH", "Unix socket to listen on", false, kNetwork),
-    Setting{"unixsocketperm", "MODE", "Its mode, octal", false, get_unixsocketperm, set_unixsocketperm, kNetwork},
-    number<&Settings::tcp_backlog, 0, kMostInt>("tcp-backlog", "COUNT", "Connections that wait to be accepted", false,
-                                                kNetwork),
-    number<&Settings::tcp_keepalive, 0, kMostInt>("tcp-keepalive", "SECONDS", "Silence before the peer is probed; 0: never",
-                                                  true, kNetwork),
-    number<&Settings::threads, 0, 256>("threads", "COUNT", "Threads that serve clients; 0: one a core, at most 8", false,
-                                       kNetwork),
+            kNetworkGroup},
+    number_setting<&Settings::port, 0, 65535>("port", "PORT", "For Redis clients; 0: none", false, kNetworkGroup),
+    number_setting<&Settings::http_port, 0, 65535>("http-port", "PORT", "Dashboard, /metrics and /healthz; 0: none", false,
+                                                   kNetworkGroup),
+    text_setting<&Settings::unixsocket>("unixsocket", "PATH", "Unix socket to listen on", false, kNetworkGroup),
+    Setting{"unixsocketperm", "MODE", "Its mode, octal", false, get_unixsocketperm, set_unixsocketperm, kNetworkGroup},
+    number_setting<&Settings::tcp_backlog, 0, kMostInt>("tcp-backlog", "COUNT", "Connections that wait to be accepted", false,
+                                                        kNetworkGroup),
+    number_setting<&Settings::tcp_keepalive, 0, kMostInt>("tcp-keepalive", "SECONDS",
+                                                          "Silence before the peer is probed; 0: never", true, kNetworkGroup),
+    number_setting<&Settings::threads, 0, 256>("threads", "COUNT", "Threads that serve clients; 0: one a core, at most 8",
+                                               false, kNetworkGroup),
 
-    text<&Settings::dir>("dir", "FOLDER", "Folder of the stores; none: in memory", false, kStorage),
+    text_setting<&Settings::dir>("dir", "FOLDER", "Folder of the stores; none: in memory", false, kStorageGroup),
     Setting{"sync", "WHEN", "When writes go to the disk: always, never, or each 100ms, 1s ...", false, get_sync, set_sync,
-            kStorage},
-    bytes<&Settings::checkpoint_after, 1>("checkpoint-after", "Log after which a checkpoint is made", false, kStorage),
-    text<&Settings::encryption_key_file>("encryption-key-file", "FILE", "Key of 32 bytes or 64 hex digits", false, kStorage),
-    number<&Settings::databases, 1, kMostInt>("databases", "COUNT", "Numbers that SELECT takes", false, kStorage),
+            kStorageGroup},
+    size_setting<&Settings::checkpoint_after, 1>("checkpoint-after", "Log after which a checkpoint is made", false,
+                                                 kStorageGroup),
+    text_setting<&Settings::encryption_key_file>("encryption-key-file", "FILE", "Key of 32 bytes or 64 hex digits", false,
+                                                 kStorageGroup),
+    number_setting<&Settings::databases, 1, kMostInt>("databases", "COUNT", "Numbers that SELECT takes", false, kStorageGroup),
 
-    text<&Settings::requirepass>("requirepass", "PASSWORD", "Password of the user default", true, kAccess),
-    text<&Settings::users>("users", "FILE", "Users, a line of Redis's ACL rules each", false, kAccess),
+    text_setting<&Settings::requirepass>("requirepass", "PASSWORD", "Password of the user default", true, kAccessGroup),
+    text_setting<&Settings::users>("users", "FILE", "Users, a line of Redis's ACL rules each", false, kAccessGroup),
     Setting{"protected-mode", "yes|no", "Refuse to listen beyond this machine without a password", true, get_protected_mode,
-            set_protected_mode, kAccess},
+            set_protected_mode, kAccessGroup},
 
-    number<&Settings::tls_port, 0, 65535>("tls-port", "PORT", "For Redis clients with TLS; 0: none", false, kTls),
-    text<&Settings::tls_cert_file>("tls-cert-file", "FILE", "Certificate chain, PEM", false, kTls),
-    text<&Settings::tls_key_file>("tls-key-file", "FILE", "Its private key, PEM", false, kTls),
-    text<&Settings::tls_ca_cert_file>("tls-ca-cert-file", "FILE", "Who signs clients' certificates, PEM", false, kTls),
+    number_setting<&Settings::tls_port, 0, 65535>("tls-port", "PORT", "For Redis clients with TLS; 0: none", false, kTlsGroup),
+    text_setting<&Settings::tls_cert_file>("tls-cert-file", "FILE", "Certificate chain, PEM", false, kTlsGroup),
+    text_setting<&Settings::tls_key_file>("tls-key-file", "FILE", "Its private key, PEM", false, kTlsGroup),
+    text_setting<&Settings::tls_ca_cert_file>("tls-ca-cert-file", "FILE", "Who signs clients' certificates, PEM", false,
+                                              kTlsGroup),
     Setting{"tls-auth-clients", "no|yes|optional", "Whether clients need a certificate", false,
-            get_text<&Settings::tls_auth_clients>, set_choice<&Settings::tls_auth_clients, kTlsAuthClients>, kTls},
+            get_text<&Settings::tls_auth_clients>, set_choice<&Settings::tls_auth_clients, kTlsAuthClients>, kTlsGroup},
 
-    bytes<&Settings::maxmemory, 0>("maxmemory", "Memory above which writes are refused; 0: any", true, kLimits),
-    number<&Settings::maxclients, 1, 4294967295>("maxclients", "COUNT", "Clients at once", true, kLimits),
-    number<&Settings::timeout, 0, kMostInt>("timeout", "SECONDS", "Silence after which a client is cut off; 0: any", true,
-                                            kLimits),
-    bytes<&Settings::client_query_buffer_limit, kMebibyte>("client-query-buffer-limit", "Bytes of one request", true, kLimits),
-    bytes<&Settings::proto_max_bulk_len, kMebibyte>("proto-max-bulk-len", "Bytes of one argument", true, kLimits),
+    size_setting<&Settings::maxmemory, 0>("maxmemory", "Memory above which writes are refused; 0: any", true, kLimitsGroup),
+    number_setting<&Settings::maxclients, 1, 4294967295>("maxclients", "COUNT", "Clients at once", true, kLimitsGroup),
+    number_setting<&Settings::timeout, 0, kMostInt>("timeout", "SECONDS", "Silence after which a client is cut off; 0: any",
+                                                    true, kLimitsGroup),
+    size_setting<&Settings::client_query_buffer_limit, kMebibyte>("client-query-buffer-limit", "Bytes of one request", true,
+                                                                  kLimitsGroup),
+    size_setting<&Settings::proto_max_bulk_len, kMebibyte>("proto-max-bulk-len", "Bytes of one argument", true, kLimitsGroup),
     Setting{"client-output-buffer-limit", "CLASS HARD 0 0 ...",
             "Unsent bytes after which a client is cut off, of normal and pubsub ones; 0: any", true, get_output_limits,
-            set_output_limits, kLimits},
-    number<&Settings::pipeline_depth, 1, kMostInt>("pipeline-depth", "COUNT", "Requests answered before replies have to go",
-                                                   true, kLimits),
+            set_output_limits, kLimitsGroup},
+    number_setting<&Settings::pipeline_depth, 1, kMostInt>("pipeline-depth", "COUNT",
+                                                           "Requests answered before replies have to go", true, kLimitsGroup),
 
     Setting{"notify-keyspace-events", "CLASSES", "Which changes are published, in Redis's letters", true,
-            get_text<&Settings::notify_keyspace_events>, set_notifications, kReports},
-    number<&Settings::slowlog_log_slower_than, -1, kMostLong>("slowlog-log-slower-than", "MICROSECONDS",
-                                                              "What SLOWLOG keeps; -1: nothing", true, kReports),
-    number<&Settings::slowlog_max_len, 0, kMostLong>("slowlog-max-len", "COUNT", "How many of them", true, kReports),
+            get_text<&Settings::notify_keyspace_events>, set_notifications, kReportsGroup},
+    number_setting<&Settings::slowlog_log_slower_than, -1, kMostLong>("slowlog-log-slower-than", "MICROSECONDS",
+                                                                      "What SLOWLOG keeps; -1: nothing", true, kReportsGroup),
+    number_setting<&Settings::slowlog_max_len, 0, kMostLong>("slowlog-max-len", "COUNT", "How many of them", true,
+                                                             kReportsGroup),
     Setting{"loglevel", "LEVEL", "debug, verbose, notice or warning", true, get_text<&Settings::loglevel>,
-            set_choice<&Settings::loglevel, kLogLevels>, kReports},
-    text<&Settings::logfile>("logfile", "FILE", "Where the log goes; none: standard error", false, kReports),
+            set_choice<&Settings::loglevel, kLogLevels>, kReportsGroup},
+    text_setting<&Settings::logfile>("logfile", "FILE", "Where the log goes; none: standard error", false, kReportsGroup),
 };
 
 /// Whether both are the same but for dashes, underscores and case.

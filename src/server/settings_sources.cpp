@@ -16,9 +16,9 @@ namespace cubby::server {
 
 namespace {
 
-bool is_blank(char byte) noexcept { return std::isspace(static_cast<unsigned char>(byte)) != 0; }
+bool is_setting_blank(char byte) noexcept { return std::isspace(static_cast<unsigned char>(byte)) != 0; }
 
-int hex_digit(char byte) noexcept {
+int digit_of_escape(char byte) noexcept {
   if (byte >= '0' && byte <= '9') return byte - '0';
   const int lower = std::tolower(static_cast<unsigned char>(byte));
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
@@ -27,8 +27,8 @@ int hex_digit(char byte) noexcept {
 /// The byte that the escape at `at`, behind its backslash, stands for; `at` goes behind it.
 char unescape(std::string_view line, std::size_t& at) {
   if (line[at] == 'x' && at + 2 < line.size()) {
-    const int high = hex_digit(line[at + 1]);
-    const int low = hex_digit(line[at + 2]);
+    const int high = digit_of_escape(line[at + 1]);
+    const int low = digit_of_escape(line[at + 2]);
     if (high >= 0 && low >= 0) {
       at += 3;
       return static_cast<char>(high * 16 + low);
@@ -67,7 +67,7 @@ void read_quoted(std::string_view line, std::size_t& at, std::string& word) {
   }
   if (at == line.size()) throw SettingError("unbalanced quotes");
   ++at;
-  if (at < line.size() && !is_blank(line[at])) throw SettingError("a quote has to end its word");
+  if (at < line.size() && !is_setting_blank(line[at])) throw SettingError("a quote has to end its word");
 }
 
 bool is_loopback(std::string_view address) noexcept {
@@ -81,10 +81,10 @@ std::vector<std::string> split_words(std::string_view line) {
   std::vector<std::string> words;
   std::size_t at = 0;
   for (;;) {
-    while (at < line.size() && is_blank(line[at])) ++at;
+    while (at < line.size() && is_setting_blank(line[at])) ++at;
     if (at == line.size()) return words;
     std::string& word = words.emplace_back();
-    while (at < line.size() && !is_blank(line[at])) {
+    while (at < line.size() && !is_setting_blank(line[at])) {
       if (line[at] == '"' || line[at] == '\'') {
         read_quoted(line, at, word);
       } else {

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view kDefaultUser = "default";
 
-constexpr std::array<std::pair<std::string_view, std::uint32_t>, 15> kCategoryNames{{{"keyspace", kKeyspace},
+constexpr std::array<std::pair<std::string_view, std::uint32_t>, 15> kAclCategories{{{"keyspace", kKeyspace},
                                                                                      {"read", kRead},
                                                                                      {"write", kWriting},
                                                                                      {"string", kString},
@@ -59,7 +59,7 @@ bool is_sha256_hex(std::string_view text) noexcept {
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::string in_lower_case(std::string_view text) {
+std::string acl_lower_case(std::string_view text) {
   std::string lower(text);
   for (char& byte : lower) {
     if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte + 32);
@@ -86,7 +86,7 @@ void note_command_rule(std::string& rules, bool allow, const std::string& what) 
 }
 
 void apply_command_rule(User& user, bool allow, std::string_view given) {
-  const std::string what = in_lower_case(given);
+  const std::string what = acl_lower_case(given);
   if (what.find('|') != std::string::npos) throw SettingError("rules for subcommands there are none");
   std::function<bool(const CommandSpec&)> concerned;
   if (what == "@all") {
@@ -94,7 +94,7 @@ void apply_command_rule(User& user, bool allow, std::string_view given) {
   } else if (what.starts_with('@')) {
     const std::string_view category = std::string_view(what).substr(1);
     const bool known =
-        std::ranges::find(kCategoryNames, category, &decltype(kCategoryNames)::value_type::first) != kCategoryNames.end();
+        std::ranges::find(kAclCategories, category, &decltype(kAclCategories)::value_type::first) != kAclCategories.end();
     if (!known && std::ranges::find(kEmptyCategories, category) == kEmptyCategories.end()) {
       throw SettingError("there is no category " + what);
     }
@@ -133,7 +133,7 @@ void add_key_pattern(User& user, std::string_view pattern, bool may_write) {
 /// %R~pattern or %RW~pattern.
 void apply_permissions(User& user, std::string_view rule) {
   const std::size_t tilde = rule.find('~');
-  const std::string permissions = in_lower_case(rule.substr(1, tilde == std::string_view::npos ? tilde : tilde - 1));
+  const std::string permissions = acl_lower_case(rule.substr(1, tilde == std::string_view::npos ? tilde : tilde - 1));
   const bool reads = permissions.find('r') != std::string::npos;
   const bool writes = permissions.find('w') != std::string::npos;
   if (tilde == std::string_view::npos || permissions.empty() || permissions.find_first_not_of("rw") != std::string::npos) {
@@ -196,12 +196,12 @@ bool apply_word(User& user, const std::string& word) {
 
 }  // namespace
 
-std::span<const std::pair<std::string_view, std::uint32_t>> category_names() { return kCategoryNames; }
+std::span<const std::pair<std::string_view, std::uint32_t>> category_names() { return kAclCategories; }
 
 bool is_in_category(const CommandSpec& command, std::string_view category) {
   if (category == "fast") return command.has(kFast);
   if (category == "slow") return !command.has(kFast);
-  const auto* const found = std::ranges::find(kCategoryNames, category, &decltype(kCategoryNames)::value_type::first);
+  const auto* const found = std::ranges::find(kAclCategories, category, &decltype(kAclCategories)::value_type::first);
   return (command.categories & found->second) != 0;
 }
 
@@ -220,7 +220,7 @@ bool User::may_use_channel(std::string_view channel, bool is_pattern) const {
 }
 
 void User::apply(std::string_view rule) {
-  if (rule.empty() || apply_word(*this, in_lower_case(rule))) return;
+  if (rule.empty() || apply_word(*this, acl_lower_case(rule))) return;
   const std::string_view rest = rule.substr(1);
   switch (rule.front()) {
     case '>':
