@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,16 +16,16 @@ std::string as_bulk(std::string_view text) { return "$" + std::to_string(text.si
 
 constexpr std::string_view kNull = "$-1\r\n";
 
-class CubbyCommands : public testing::Test {
+class CubbyCommands : public ::testing::Test {
  protected:
   template <class... Words>
   std::string run(Words... words) {
-    return client.command({words...});
+    return client->command({words...});
   }
   /// The keys that CUBBY.SELECT replies, sorted: the first of each pair of lines of text.
   template <class... Words>
   std::vector<std::string> selected(Words... words) {
-    const std::string reply = client.command({"CUBBY.SELECT", words...});
+    const std::string reply = client->command({"CUBBY.SELECT", words...});
     std::vector<std::string> keys;
     bool is_key = true;
     for (std::size_t at = reply.find("\r\n") + 2; at < reply.size();) {
@@ -38,8 +39,8 @@ class CubbyCommands : public testing::Test {
     return keys;
   }
 
-  TestServer server;
-  decltype(server.connect()) client = server.connect();
+  testing::TestServer server;
+  std::shared_ptr<testing::TestClient> client = server.connect();
 };
 
 using Keys = std::vector<std::string>;
@@ -54,28 +55,28 @@ TEST_F(CubbyCommands, WaitHasTheValueAtOnceIfItIsThere) {
 TEST_F(CubbyCommands, WaitEndsWithAChange) {
   auto other = server.connect();
   run("SET", "k", "1");
-  client.send({"CUBBY.WAIT", "k", "0"});
-  EXPECT_EQ(other.command({"SET", "k", "1"}), "+OK\r\n");  // equal: no change
-  EXPECT_EQ(other.command({"JSON.SET", "k", "$", R"({"a":[1]})"}), "+OK\r\n");
-  EXPECT_EQ(client.take_output(), as_bulk(R"({"a":[1]})"));
-  client.send({"CUBBY.WAIT", "absent", "0"});
-  EXPECT_EQ(other.command({"SET", "absent", "here"}), "+OK\r\n");
-  EXPECT_EQ(client.take_output(), as_bulk("here"));
+  client->send({"CUBBY.WAIT", "k", "0"});
+  EXPECT_EQ(other->command({"SET", "k", "1"}), "+OK\r\n");  // equal: no change
+  EXPECT_EQ(other->command({"JSON.SET", "k", "$", R"({"a":[1]})"}), "+OK\r\n");
+  EXPECT_EQ(client->take_output(), as_bulk(R"({"a":[1]})"));
+  client->send({"CUBBY.WAIT", "absent", "0"});
+  EXPECT_EQ(other->command({"SET", "absent", "here"}), "+OK\r\n");
+  EXPECT_EQ(client->take_output(), as_bulk("here"));
 }
 
 TEST_F(CubbyCommands, WaitEndsWithTheValue) {
   auto other = server.connect();
-  client.send({"CUBBY.WAIT", "state", "done", "0"});
-  EXPECT_EQ(other.command({"SET", "state", "begun"}), "+OK\r\n");
-  EXPECT_EQ(other.command({"SET", "state", "done"}), "+OK\r\n");
-  EXPECT_EQ(client.take_output(), as_bulk("done"));
+  client->send({"CUBBY.WAIT", "state", "done", "0"});
+  EXPECT_EQ(other->command({"SET", "state", "begun"}), "+OK\r\n");
+  EXPECT_EQ(other->command({"SET", "state", "done"}), "+OK\r\n");
+  EXPECT_EQ(client->take_output(), as_bulk("done"));
 }
 
 TEST_F(CubbyCommands, WaitTimesOut) {
-  client.send({"CUBBY.WAIT", "k", "0.001"});
-  EXPECT_EQ(client.take_output(), kNull);
-  client.send({"CUBBY.WAIT", "k", "x", "0.001"});
-  EXPECT_EQ(client.take_output(), kNull);
+  client->send({"CUBBY.WAIT", "k", "0.001"});
+  EXPECT_EQ(client->take_output(), kNull);
+  client->send({"CUBBY.WAIT", "k", "x", "0.001"});
+  EXPECT_EQ(client->take_output(), kNull);
   EXPECT_EQ(run("CUBBY.WAIT", "k", "-1"), "-ERR timeout is negative\r\n");
   EXPECT_EQ(run("CUBBY.WAIT", "k", "x", "y"), "-ERR timeout is not a float or out of range\r\n");
   EXPECT_EQ(run("CUBBY.WAIT", "k"), "-ERR wrong number of arguments for 'cubby.wait' command\r\n");

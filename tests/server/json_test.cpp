@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 #include "server/test_client.hpp"
@@ -18,11 +19,11 @@ constexpr std::string_view kNoDocument = "-ERR could not perform this operation 
 constexpr std::string_view kNil = "$-1\r\n";
 constexpr std::string_view kOk = "+OK\r\n";
 
-class Json : public testing::Test {
+class Json : public ::testing::Test {
  protected:
   template <class... Words>
   std::string run(Words... words) {
-    return client.command({words...});
+    return client->command({words...});
   }
   void put(const char* json) { ASSERT_EQ(run("JSON.SET", "k", "$", json), kOk); }
   /// The whole value.
@@ -32,8 +33,8 @@ class Json : public testing::Test {
     return reply.size() < line + 4 ? reply : reply.substr(line + 2, reply.size() - line - 4);
   }
 
-  TestServer server;
-  decltype(server.connect()) client = server.connect();
+  testing::TestServer server;
+  std::shared_ptr<testing::TestClient> client = server.connect();
 };
 
 TEST_F(Json, SetsAndGetsTheWhole) {
@@ -267,8 +268,8 @@ TEST_F(Json, IsPartOfTransactions) {
   auto other = server.connect();
   // What changes nothing doesn't break a watch.
   run("WATCH", "k");
-  EXPECT_EQ(other.command({"JSON.SET", "k", "$.a", "9", "NX"}), kNil);
-  EXPECT_EQ(other.command({"JSON.DEL", "k", "$.zz"}), ":0\r\n");
+  EXPECT_EQ(other->command({"JSON.SET", "k", "$.a", "9", "NX"}), kNil);
+  EXPECT_EQ(other->command({"JSON.DEL", "k", "$.zz"}), ":0\r\n");
   run("MULTI");
   run("JSON.SET", "k", "$.b", "[]");
   run("JSON.SET", "k", "$.a", "9", "NX");
@@ -279,7 +280,7 @@ TEST_F(Json, IsPartOfTransactions) {
   EXPECT_EQ(run("EXEC"), "*6\r\n+OK\r\n$-1\r\n*0\r\n-ERR Path '.c' does not exist or not an array\r\n" + bulk_of("2") +
                              bulk_of(R"({"a":2,"b":[]})"));
   run("WATCH", "k");
-  EXPECT_EQ(other.command({"JSON.DEL", "k", "$.b"}), ":1\r\n");
+  EXPECT_EQ(other->command({"JSON.DEL", "k", "$.b"}), ":1\r\n");
   run("MULTI");
   run("JSON.SET", "k", "$", "1");
   EXPECT_EQ(run("EXEC"), "*-1\r\n");
