@@ -113,6 +113,11 @@ Value Datastore::wait_for_impl(std::string_view key, detail::FunctionRef<bool(co
   return store_->wait_for(key, predicate, timeout, stop);
 }
 bool Datastore::exists(std::string_view key) const { return store_->exists(key); }
+std::optional<Type> Datastore::type(std::string_view key) const { return store_->type(key); }
+std::optional<std::size_t> Datastore::length(std::string_view key) const { return store_->length(key); }
+Value Datastore::slice(std::string_view key, std::size_t first, std::size_t count) const {
+  return store_->slice(key, first, count);
+}
 void Datastore::rename(std::string_view from, std::string_view to) {
   acknowledged(*store_, [&](detail::Store& store) { return store.rename(from, to); });
 }

@@ -47,6 +47,11 @@ bool Transaction::visit_impl(std::string_view key, detail::FunctionRef<void(cons
   return state_.visit(key, f);
 }
 bool Transaction::exists(std::string_view key) const { return state_.exists(key); }
+std::optional<Type> Transaction::type(std::string_view key) const { return state_.type(key); }
+std::optional<std::size_t> Transaction::length(std::string_view key) const { return state_.length(key); }
+Value Transaction::slice(std::string_view key, std::size_t first, std::size_t count) const {
+  return state_.slice(key, first, count);
+}
 
 void Transaction::set(std::string_view key, const Value& value) { state_.set(key, value, Deadline::keep(), false); }
 void Transaction::set(std::string_view key, const Value& value, Duration ttl) {
