@@ -114,7 +114,8 @@ class Datastore {
   std::size_t unshift(std::string_view key, const Value& value);
 
   /// Takes the first (last) element; empty if the array is. Errc::key_not_found if the key is absent. O(1) at any length.
-  /// With WhenEmptied::erase the call that takes the last element removes the key too, at the same instant.
+  /// With WhenEmptied::erase the call that takes the last element removes the key too, at the same instant; one that finds the
+  /// array empty removes the key and gives nothing.
   std::optional<Value> shift(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
   std::optional<Value> pop(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
 

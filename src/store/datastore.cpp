@@ -90,11 +90,11 @@ std::size_t Datastore::push(std::string_view key, const Value& value) {
 std::size_t Datastore::unshift(std::string_view key, const Value& value) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.push(key, value, true); });
 }
-std::optional<Value> Datastore::shift(std::string_view key) {
-  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, false); });
+std::optional<Value> Datastore::shift(std::string_view key, WhenEmptied when_emptied) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, false, when_emptied); });
 }
-std::optional<Value> Datastore::pop(std::string_view key) {
-  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, true); });
+std::optional<Value> Datastore::pop(std::string_view key, WhenEmptied when_emptied) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, true, when_emptied); });
 }
 std::optional<Value> Datastore::shift_wait(std::string_view key, Timeout timeout, std::stop_token stop) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.shift_wait(key, false, timeout, stop); });

@@ -139,7 +139,7 @@ class Store : public std::enable_shared_from_this<Store> {
 
   // --- arrays.cpp
   std::size_t push(std::string_view key, const Value& value, bool at_front);
-  std::optional<Value> shift(std::string_view key, bool last);
+  std::optional<Value> shift(std::string_view key, bool last, WhenEmptied when_emptied);
 
   // --- wait.cpp
   std::optional<Value> shift_wait(std::string_view key, bool last, Timeout timeout, const std::stop_token& stop);

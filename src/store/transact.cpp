@@ -95,8 +95,12 @@ std::optional<Value> Transaction::modify_impl(std::string_view key,
 
 std::size_t Transaction::push(std::string_view key, const Value& value) { return state_.push(key, value, false); }
 std::size_t Transaction::unshift(std::string_view key, const Value& value) { return state_.push(key, value, true); }
-std::optional<Value> Transaction::shift(std::string_view key) { return state_.shift(key, false); }
-std::optional<Value> Transaction::pop(std::string_view key) { return state_.shift(key, true); }
+std::optional<Value> Transaction::shift(std::string_view key, WhenEmptied when_emptied) {
+  return state_.shift(key, false, when_emptied);
+}
+std::optional<Value> Transaction::pop(std::string_view key, WhenEmptied when_emptied) {
+  return state_.shift(key, true, when_emptied);
+}
 
 void Transaction::expire(std::string_view key, Duration ttl) { state_.expire(key, detail::deadline_in(ttl)); }
 void Transaction::expire(std::string_view key) { state_.expire(key, detail::deadline_in(state_.default_ttl())); }

@@ -300,14 +300,17 @@ std::size_t TransactionState::push(std::string_view key, const Value& value, boo
   return draft.array_size();
 }
 
-std::optional<Value> TransactionState::shift(std::string_view key, bool last) {
+std::optional<Value> TransactionState::shift(std::string_view key, bool last, WhenEmptied when_emptied) {
   const char* operation = last ? "pop" : "shift";
   Draft& draft = find(key, operation);
   if (!draft.there) store_.fail(Errc::key_not_found, operation, key, "there is no such key");
   if (!draft.is_array()) not_an_array(operation, key);
-  if (draft.content == Draft::Content::untouched && draft.write->entry->array_size() == 0) return std::nullopt;
+  const std::size_t size = *draft.length();
+  if (size == 0 && when_emptied == WhenEmptied::keep) return std::nullopt;
   draft.as_array();
-  return draft.take(last);
+  std::optional<Value> taken = draft.take(last);
+  if (size <= 1 && when_emptied == WhenEmptied::erase) draft.remove();
+  return taken;
 }
 
 void TransactionState::expire(std::string_view key, std::optional<std::int64_t> deadline) {

@@ -106,7 +106,7 @@ class TransactionState {
   Value update(std::string_view key, const Value& patch);
   std::optional<Value> modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f);
   std::size_t push(std::string_view key, const Value& value, bool at_front);
-  std::optional<Value> shift(std::string_view key, bool last);
+  std::optional<Value> shift(std::string_view key, bool last, WhenEmptied when_emptied);
   Duration default_ttl() const { return store_.options().default_ttl; }
   /// Empty: past already, so the key is removed.
   void expire(std::string_view key, std::optional<std::int64_t> deadline);
