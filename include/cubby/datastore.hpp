@@ -44,7 +44,7 @@ enum class End { first, last };
 /// Keys are byte strings of 0 to 65,535 bytes (longer: Errc::invalid_argument).
 ///
 /// Thread safety: every member may be called from any thread on any handle. Operations on a key are linearizable. get, visit,
-/// exists and ttl take no lock and write nothing shared.
+/// exists, type, length, slice, ttl and deadline take no lock and write nothing shared.
 ///
 /// Errors: all calls throw cubby::Error; after the store was closed with Errc::closed. A call that throws has changed nothing.
 class Datastore {
@@ -114,7 +114,8 @@ class Datastore {
   std::size_t unshift(std::string_view key, const Value& value);
 
   /// Takes the first (last) element; empty if the array is. Errc::key_not_found if the key is absent. O(1) at any length.
-  /// With WhenEmptied::erase the call that takes the last element removes the key too, at the same instant.
+  /// With WhenEmptied::erase the call that takes the last element removes the key too, at the same instant; one that finds the
+  /// array empty removes the key and gives nothing.
   std::optional<Value> shift(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
   std::optional<Value> pop(std::string_view key, WhenEmptied when_emptied = WhenEmptied::keep);
 
@@ -223,8 +224,8 @@ class Datastore {
   Value update(std::string_view key, const Value& patch);
 
   /// Atomic read-modify-write: calls `f(optional<Value>)` exactly once and stores what it returns; empty removes the key. `f`
-  /// runs under the key's lock: it may read other keys (get, visit, exists, ttl); any other call of the store throws
-  /// Errc::invalid_argument. Returns what `f` returned.
+  /// runs under the key's lock: it may read other keys (get, visit, exists, type, length, slice, ttl, deadline); any other call
+  /// of the store throws Errc::invalid_argument. Returns what `f` returned.
   template <class F>
     requires std::is_invocable_r_v<std::optional<Value>, F&, std::optional<Value>>
   std::optional<Value> modify(std::string_view key, F&& f) {

@@ -35,13 +35,21 @@ Value Store::shift_now(SingleWrite& write, bool last) {
   return taken;
 }
 
-std::optional<Value> Store::shift(std::string_view key, bool last) {
+std::optional<Value> Store::shift(std::string_view key, bool last, WhenEmptied when_emptied) {
   const Operation operation = last ? Operation::pop : Operation::shift;
   SingleWrite write(*this, operation, key);
   if (write.entry == nullptr) fail(Errc::key_not_found, name_of(operation), key, "there is no such key");
   if (!write.entry->is_array())
     fail(Errc::type_mismatch, name_of(operation), key, "the key holds something else than an array");
-  if (write.entry->array_size() == 0) return std::nullopt;
+  const std::size_t size = write.entry->array_size();
+  if (size <= 1 && when_emptied == WhenEmptied::erase) {
+    std::optional<Value> taken;
+    if (size == 1) taken = write.entry->is_queue() ? write.entry->queue().at(0) : write.entry->value()[0];
+    write.plan_removal();
+    write.commit();
+    return taken;
+  }
+  if (size == 0) return std::nullopt;
   return shift_now(write, last);
 }
 

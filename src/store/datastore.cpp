@@ -90,11 +90,11 @@ std::size_t Datastore::push(std::string_view key, const Value& value) {
 std::size_t Datastore::unshift(std::string_view key, const Value& value) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.push(key, value, true); });
 }
-std::optional<Value> Datastore::shift(std::string_view key) {
-  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, false); });
+std::optional<Value> Datastore::shift(std::string_view key, WhenEmptied when_emptied) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, false, when_emptied); });
 }
-std::optional<Value> Datastore::pop(std::string_view key) {
-  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, true); });
+std::optional<Value> Datastore::pop(std::string_view key, WhenEmptied when_emptied) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.shift(key, true, when_emptied); });
 }
 std::optional<Value> Datastore::shift_wait(std::string_view key, Timeout timeout, std::stop_token stop) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.shift_wait(key, false, timeout, stop); });
@@ -113,6 +113,11 @@ Value Datastore::wait_for_impl(std::string_view key, detail::FunctionRef<bool(co
   return store_->wait_for(key, predicate, timeout, stop);
 }
 bool Datastore::exists(std::string_view key) const { return store_->exists(key); }
+std::optional<Type> Datastore::type(std::string_view key) const { return store_->type(key); }
+std::optional<std::size_t> Datastore::length(std::string_view key) const { return store_->length(key); }
+Value Datastore::slice(std::string_view key, std::size_t first, std::size_t count) const {
+  return store_->slice(key, first, count);
+}
 void Datastore::rename(std::string_view from, std::string_view to) {
   acknowledged(*store_, [&](detail::Store& store) { return store.rename(from, to); });
 }

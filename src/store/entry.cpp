@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/entry.hpp"
 
+#include <algorithm>
+#include <span>
+#include <vector>
+
 #include <cubby/error.hpp>
 
 #include "base/allocator.hpp"
@@ -87,6 +91,28 @@ bool Entry::is_array() const noexcept {
 
 std::size_t Entry::array_size() const noexcept {
   return is_queue() ? queue().size() : with_value([](const Value& value) { return value.size(); });
+}
+
+Type Entry::type() const noexcept {
+  if (is_queue()) return Type::array;
+  return with_value([](const Value& value) { return value.type(); });
+}
+
+std::optional<std::size_t> Entry::length() const noexcept {
+  if (is_queue()) return queue().size();
+  return with_value([](const Value& value) { return length_of(value); });
+}
+
+Value Entry::slice(std::size_t first, std::size_t count) const {
+  if (!is_queue()) return with_value([&](const Value& value) { return slice_of(value, first, count); });
+  const QueuePayload& payload = queue_payload();
+  const std::size_t size = payload.queue.size();
+  first = std::min(first, size);
+  count = std::min(count, size - first);
+  if (count == size) return flattened();
+  std::vector<std::span<const Value>> runs;
+  payload.queue.add_runs(first, count, runs);
+  return make_array(runs);
 }
 
 Value Entry::value() const {

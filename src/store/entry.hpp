@@ -114,6 +114,11 @@ class Entry : public Block {
   bool is_array() const noexcept;
   /// REQUIRES: is_array(). O(1).
   std::size_t array_size() const noexcept;
+  Type type() const noexcept;
+  /// Elements, members or bytes; empty for values that have none of these. O(1).
+  std::optional<std::size_t> length() const noexcept;
+  /// Elements [first, first + count) of an array, as far as it has them, as an array. REQUIRES: is_array().
+  Value slice(std::size_t first, std::size_t count) const;
   /// The value, owned. Copies the elements of a queue unless somebody has before.
   Value value() const;
   /// Calls `f(const Value&)` on the value in place.

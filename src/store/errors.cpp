@@ -47,6 +47,10 @@ void Store::fail_value_size(Operation operation, std::string_view key, std::size
            std::to_string(options_.max_value_bytes));
 }
 
+void Store::fail_length(const char* operation, std::string_view key) const {
+  fail(Errc::type_mismatch, operation, key, "the key holds something that has no length");
+}
+
 void Store::fail_depth(Operation operation, std::string_view key) const {
   fail(Errc::invalid_argument, name_of(operation), key,
        "in the array the value would nest deeper than the " + std::to_string(node::kMaxDepth) + " levels that are allowed");
@@ -64,7 +68,7 @@ void Store::check_readable_slow(const char* operation, std::string_view key) {
 
 void Store::fail_locked(const char* operation, std::string_view key) const {
   fail(Errc::invalid_argument, operation, key,
-       "not allowed in the function of modify or transact, which holds keys: only get, visit, exists and ttl are");
+       "not allowed in the function of modify or transact, which holds keys: only reads of a key are");
 }
 
 void Store::fail_not_writable(Operation operation, std::string_view key) const {

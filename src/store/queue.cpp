@@ -85,13 +85,10 @@ void Queue::End::for_each_run(Visit&& visit) const {
   std::uint32_t used = top_used;
   for (Chunk* chunk = top; left != 0;) {
     const auto run = static_cast<std::uint32_t>(std::min<std::uint64_t>(used, left));
-    // Both must be read before the visitor frees the chunk.
-    Chunk* inward = chunk->inward;
-    const std::uint32_t inward_used = chunk->inward_used;
     left -= run;
-    visit(chunk, run == 0 ? nullptr : slot(chunk, front ? used - 1 : used - run), run);
-    chunk = inward;
-    used = inward_used;
+    if (run != 0 && !visit(slot(chunk, front ? used - 1 : used - run), run)) return;
+    used = chunk->inward_used;
+    chunk = chunk->inward;
   }
 }
 
@@ -212,23 +209,47 @@ Value Queue::at(std::size_t index) const {
   // Runs come from the top down: from the first element on in front, from the last one on at the back.
   std::uint64_t steps = in_front ? index : size() - 1 - index;
   const Value* found = nullptr;
-  (in_front ? front_ : back_).for_each_run([&](Chunk*, const Value* first, std::uint32_t run) {
-    if (found != nullptr) return;
-    if (steps < run) {
-      found = in_front ? first + steps : first + (run - 1 - steps);
-    } else {
+  (in_front ? front_ : back_).for_each_run([&](const Value* first, std::uint32_t run) {
+    if (steps >= run) {
       steps -= run;
+      return true;
     }
+    found = in_front ? first + steps : first + (run - 1 - steps);
+    return false;
   });
   return *found;
 }
 
+void Queue::add_runs(std::size_t first, std::size_t count, std::vector<std::span<const Value>>& runs) const {
+  // The places of a run's elements, and what of them is wanted.
+  const std::size_t end = first + count;
+  const auto add_wanted = [&](std::size_t begin, const Value* elements, std::uint32_t run) {
+    const std::size_t from = std::max(first, begin), to = std::min(end, begin + run);
+    if (from < to) runs.emplace_back(elements + (from - begin), to - from);
+  };
+  const auto front_size = static_cast<std::size_t>(front_.count);
+  if (first < front_size) {
+    std::size_t begin = 0;
+    front_.for_each_run([&](const Value* elements, std::uint32_t run) {
+      add_wanted(begin, elements, run);
+      begin += run;
+      return begin < end;
+    });
+  }
+  if (end <= front_size) return;
+  const auto back_begin = static_cast<std::ptrdiff_t>(runs.size());
+  std::size_t begin = size();
+  back_.for_each_run([&](const Value* elements, std::uint32_t run) {
+    begin -= run;
+    add_wanted(begin, elements, run);
+    return begin > first;
+  });
+  std::reverse(runs.begin() + back_begin, runs.end());
+}
+
 Value Queue::flatten() const {
   std::vector<std::span<const Value>> runs;
-  front_.for_each_run([&runs](Chunk*, const Value* first, std::uint32_t run) { runs.emplace_back(first, run); });
-  const auto back_begin = static_cast<std::ptrdiff_t>(runs.size());
-  back_.for_each_run([&runs](Chunk*, const Value* first, std::uint32_t run) { runs.emplace_back(first, run); });
-  std::reverse(runs.begin() + back_begin, runs.end());
+  add_runs(0, size(), runs);
   return make_array(runs);
 }
 

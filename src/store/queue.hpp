@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <cubby/value.hpp>
@@ -114,6 +115,9 @@ class Queue {
   Value at(std::size_t index) const;
   /// The elements as one array value. Linear.
   Value flatten() const;
+  /// Adds the runs of elements that make up [first, first + count), in order. Walks the chunks from the ends. REQUIRES: within
+  /// size().
+  void add_runs(std::size_t first, std::size_t count, std::vector<std::span<const Value>>& runs) const;
 
   /// Frees all elements and chunks. REQUIRES: nobody reads any version.
   void destroy() noexcept;
@@ -140,7 +144,7 @@ class Queue {
     Value* slot(Chunk* chunk, std::uint32_t place) const noexcept {
       return chunk->slots() + (front ? chunk->capacity - 1 - place : place);
     }
-    /// `visit(chunk, first element in the array's order, how many)`, from the top down.
+    /// `visit(first element in the array's order, how many)`, from the top down, until it returns false.
     template <class Visit>
     void for_each_run(Visit&& visit) const;
     void clear(Removed& removed) noexcept;

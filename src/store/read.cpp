@@ -6,6 +6,23 @@
 
 namespace cubby::detail {
 
+/// Calls `f(const Entry&)` for a key that is there; whether it is.
+template <class F>
+bool Store::look_at(Operation operation, std::string_view key, F&& f) {
+  check_key(operation, key);
+  const std::uint64_t hash = hash_key(key);
+  ThreadRecord& record = thread_record();
+  const EpochGuard guard(record, place_of(hash));
+  check_readable(name_of(operation), key);
+  Counters& figures = counters(record);
+  figures.count(operation);
+  const Entry* entry = find(hash, key);
+  if (entry == nullptr) return false;
+  figures.add(Figure::hits, 1);
+  f(*entry);
+  return true;
+}
+
 std::optional<Value> Store::get(std::string_view key) {
   check_key(Operation::get, key);
   const std::uint64_t hash = hash_key(key);
@@ -49,18 +66,33 @@ bool Store::exists(std::string_view key) {
   return true;
 }
 
+std::optional<Type> Store::type(std::string_view key) {
+  std::optional<Type> type;
+  look_at(Operation::type, key, [&](const Entry& entry) { type = entry.type(); });
+  return type;
+}
+
+std::optional<std::size_t> Store::length(std::string_view key) {
+  std::optional<std::size_t> length;
+  if (look_at(Operation::length, key, [&](const Entry& entry) { length = entry.length(); }) && !length)
+    fail_length("length", key);
+  return length;
+}
+
+Value Store::slice(std::string_view key, std::size_t first, std::size_t count) {
+  std::optional<Value> slice;
+  const bool found = look_at(Operation::slice, key, [&](const Entry& entry) {
+    if (entry.is_array()) slice = entry.slice(first, count);
+  });
+  if (!found) return Value::array({});
+  if (!slice) fail(Errc::type_mismatch, "slice", key, "the key holds something else than an array");
+  return *std::move(slice);
+}
+
 std::int64_t Store::deadline(Operation operation, std::string_view key) {
-  check_key(operation, key);
-  const std::uint64_t hash = hash_key(key);
-  ThreadRecord& record = thread_record();
-  const EpochGuard guard(record, place_of(hash));
-  check_readable(name_of(operation), key);
-  Counters& figures = counters(record);
-  figures.count(operation);
-  const Entry* entry = find(hash, key);
-  if (entry == nullptr) return kNoDeadline;
-  figures.add(Figure::hits, 1);
-  return entry->deadline();
+  std::int64_t deadline = kNoDeadline;
+  look_at(operation, key, [&](const Entry& entry) { deadline = entry.deadline(); });
+  return deadline;
 }
 
 std::size_t Store::size() {
@@ -94,7 +126,8 @@ Stats Store::stats() {
   check_open("stats");
   Stats stats;
   stats.keys = size();
-  for (const Operation each : {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline})
+  for (const Operation each : {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline,
+                               Operation::type, Operation::length, Operation::slice})
     stats.reads += operations(each);
   stats.hits = figure(Figure::hits);
   stats.writes = figure(Figure::writes);

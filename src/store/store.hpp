@@ -103,6 +103,9 @@ class Store : public std::enable_shared_from_this<Store> {
   std::optional<Value> get(std::string_view key);
   bool visit(std::string_view key, FunctionRef<void(const Value&)> f);
   bool exists(std::string_view key);
+  std::optional<Type> type(std::string_view key);
+  std::optional<std::size_t> length(std::string_view key);
+  Value slice(std::string_view key, std::size_t first, std::size_t count);
   /// kNoDeadline if the key has none, or is absent.
   std::int64_t deadline(Operation operation, std::string_view key);
   std::size_t size();
@@ -136,7 +139,7 @@ class Store : public std::enable_shared_from_this<Store> {
 
   // --- arrays.cpp
   std::size_t push(std::string_view key, const Value& value, bool at_front);
-  std::optional<Value> shift(std::string_view key, bool last);
+  std::optional<Value> shift(std::string_view key, bool last, WhenEmptied when_emptied);
 
   // --- wait.cpp
   std::optional<Value> shift_wait(std::string_view key, bool last, Timeout timeout, const std::stop_token& stop);
@@ -236,6 +239,7 @@ class Store : public std::enable_shared_from_this<Store> {
     if (ValueAccess::depth(item) >= node::kMaxDepth) [[unlikely]]
       fail_depth(operation, key);
   }
+  [[noreturn]] void fail_length(const char* operation, std::string_view key) const;
   [[noreturn]] void fail_depth(Operation operation, std::string_view key) const;
   [[noreturn]] void fail_value_size(Operation operation, std::string_view key, std::size_t size) const;
   /// Of every read.
@@ -244,7 +248,7 @@ class Store : public std::enable_shared_from_this<Store> {
       check_readable_slow(operation, key);
   }
   void check_readable_slow(const char* operation, std::string_view key);
-  /// Of everything but get, visit, exists and ttl: not from within modify or transact.
+  /// Of everything but reads of a key: not from within modify or transact.
   void check_not_locked(const char* operation, std::string_view key, const ThreadRecord& record) const {
     for (const LockedStore* each = record.locked; each != nullptr; each = each->outer) {
       if (each->store == this) fail_locked(operation, key);
@@ -259,6 +263,8 @@ class Store : public std::enable_shared_from_this<Store> {
   [[noreturn]] void fail_not_writable(Operation operation, std::string_view key) const;
   void check_may_wait(Operation operation, std::string_view key, const ThreadRecord& record) const;
 
+  template <class F>
+  bool look_at(Operation operation, std::string_view key, F&& f);
   std::uint64_t take_bucket(std::uint64_t position, ScanBatch& batch);
   /// The live entry of the key, or null. REQUIRES: within an epoch.
   const Entry* find(std::uint64_t hash, std::string_view key) const {

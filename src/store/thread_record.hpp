@@ -68,8 +68,11 @@ enum class Operation : std::uint8_t {
   wait_async,
   attempt_async,
   visit_many,
+  type,
+  length,
+  slice,
 };
-inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::visit_many) + 1;
+inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::slice) + 1;
 const char* name_of(Operation operation) noexcept;
 
 /// A thread's share of one store's figures; each is the sum over all threads' shares.

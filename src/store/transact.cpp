@@ -47,6 +47,11 @@ bool Transaction::visit_impl(std::string_view key, detail::FunctionRef<void(cons
   return state_.visit(key, f);
 }
 bool Transaction::exists(std::string_view key) const { return state_.exists(key); }
+std::optional<Type> Transaction::type(std::string_view key) const { return state_.type(key); }
+std::optional<std::size_t> Transaction::length(std::string_view key) const { return state_.length(key); }
+Value Transaction::slice(std::string_view key, std::size_t first, std::size_t count) const {
+  return state_.slice(key, first, count);
+}
 
 void Transaction::set(std::string_view key, const Value& value) { state_.set(key, value, Deadline::keep(), false); }
 void Transaction::set(std::string_view key, const Value& value, Duration ttl) {
@@ -90,8 +95,12 @@ std::optional<Value> Transaction::modify_impl(std::string_view key,
 
 std::size_t Transaction::push(std::string_view key, const Value& value) { return state_.push(key, value, false); }
 std::size_t Transaction::unshift(std::string_view key, const Value& value) { return state_.push(key, value, true); }
-std::optional<Value> Transaction::shift(std::string_view key) { return state_.shift(key, false); }
-std::optional<Value> Transaction::pop(std::string_view key) { return state_.shift(key, true); }
+std::optional<Value> Transaction::shift(std::string_view key, WhenEmptied when_emptied) {
+  return state_.shift(key, false, when_emptied);
+}
+std::optional<Value> Transaction::pop(std::string_view key, WhenEmptied when_emptied) {
+  return state_.shift(key, true, when_emptied);
+}
 
 void Transaction::expire(std::string_view key, Duration ttl) { state_.expire(key, detail::deadline_in(ttl)); }
 void Transaction::expire(std::string_view key) { state_.expire(key, detail::deadline_in(state_.default_ttl())); }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/transaction_state.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "store/key_mark.hpp"
 
 namespace cubby::detail {
@@ -75,6 +78,47 @@ Value Draft::current() const {
   return make_array(elements);
 }
 
+Type Draft::type() const {
+  if (content == Content::array) return Type::array;
+  return content == Content::value ? value.type() : entry().type();
+}
+
+std::optional<std::size_t> Draft::length() const {
+  if (content == Content::array) return array_size();
+  return content == Content::value ? length_of(value) : entry().length();
+}
+
+Value Draft::slice(std::size_t first, std::size_t count) const {
+  if (content == Content::value) return slice_of(value, first, count);
+  if (content != Content::array) return entry().slice(first, count);
+  first = std::min(first, array_size());
+  count = std::min(count, array_size() - first);
+  // The same stretch, of each part: its begin there, and how much.
+  std::size_t skip = first, left = count;
+  const auto within = [&](std::size_t size) {
+    const std::size_t begin = std::min(skip, size), length = std::min(left, size - begin);
+    skip -= begin;
+    left -= length;
+    return std::pair(begin, length);
+  };
+  std::vector<Value> at_front;
+  const auto [front_begin, front_count] = within(front.size());
+  for (std::size_t index = front_begin; index < front_begin + front_count; ++index)
+    at_front.push_back(front.items()[front.size() - 1 - index]);
+  std::vector<std::span<const Value>> runs{at_front};
+  std::vector<Value> of_base;
+  const auto [base_begin, base_count] = within(base_size() - shifted - popped);
+  if (base_in_entry) {
+    write->entry->queue().add_runs(shifted + base_begin, base_count, runs);
+  } else {
+    for (std::size_t index = base_begin; index < base_begin + base_count; ++index) of_base.push_back(value[shifted + index]);
+    runs.emplace_back(of_base);
+  }
+  const auto [back_begin, back_count] = within(back.size());
+  runs.push_back(back.items().subspan(back_begin, back_count));
+  return make_array(runs);
+}
+
 std::int64_t Draft::current_deadline() const {
   if (deadline_of_source) return source->write->hold_deadline();
   switch (deadline.kind) {
@@ -123,6 +167,27 @@ bool TransactionState::visit(std::string_view key, FunctionRef<void(const Value&
     f(draft.current());
   }
   return true;
+}
+
+std::optional<Type> TransactionState::type(std::string_view key) {
+  const Draft& draft = find(key, "type");
+  if (!draft.there) return std::nullopt;
+  return draft.type();
+}
+
+std::optional<std::size_t> TransactionState::length(std::string_view key) {
+  const Draft& draft = find(key, "length");
+  if (!draft.there) return std::nullopt;
+  const std::optional<std::size_t> length = draft.length();
+  if (!length) store_.fail_length("length", key);
+  return length;
+}
+
+Value TransactionState::slice(std::string_view key, std::size_t first, std::size_t count) {
+  const Draft& draft = find(key, "slice");
+  if (!draft.there) return Value::array({});
+  if (!draft.is_array()) not_an_array("slice", key);
+  return draft.slice(first, count);
 }
 
 void TransactionState::set(std::string_view key, const Value& value, Deadline deadline, bool expired_already) {
@@ -235,14 +300,17 @@ std::size_t TransactionState::push(std::string_view key, const Value& value, boo
   return draft.array_size();
 }
 
-std::optional<Value> TransactionState::shift(std::string_view key, bool last) {
+std::optional<Value> TransactionState::shift(std::string_view key, bool last, WhenEmptied when_emptied) {
   const char* operation = last ? "pop" : "shift";
   Draft& draft = find(key, operation);
   if (!draft.there) store_.fail(Errc::key_not_found, operation, key, "there is no such key");
   if (!draft.is_array()) not_an_array(operation, key);
-  if (draft.content == Draft::Content::untouched && draft.write->entry->array_size() == 0) return std::nullopt;
+  const std::size_t size = *draft.length();
+  if (size == 0 && when_emptied == WhenEmptied::keep) return std::nullopt;
   draft.as_array();
-  return draft.take(last);
+  std::optional<Value> taken = draft.take(last);
+  if (size <= 1 && when_emptied == WhenEmptied::erase) draft.remove();
+  return taken;
 }
 
 void TransactionState::expire(std::string_view key, std::optional<std::int64_t> deadline) {

@@ -73,6 +73,10 @@ struct Draft {
   std::optional<Value> take(bool last);
   /// REQUIRES: there.
   Value current() const;
+  Type type() const;
+  std::optional<std::size_t> length() const;
+  /// REQUIRES: is_array(), there.
+  Value slice(std::size_t first, std::size_t count) const;
   /// kNoDeadline if there's none. From now on nobody else changes it. REQUIRES: there.
   std::int64_t current_deadline() const;
 
@@ -89,6 +93,9 @@ class TransactionState {
   std::optional<Value> get(std::string_view key);
   bool visit(std::string_view key, FunctionRef<void(const Value&)> f);
   bool exists(std::string_view key) { return find(key, "exists").there; }
+  std::optional<Type> type(std::string_view key);
+  std::optional<std::size_t> length(std::string_view key);
+  Value slice(std::string_view key, std::size_t first, std::size_t count);
   void set(std::string_view key, const Value& value, Deadline deadline, bool expired_already);
   bool set_once(std::string_view key, const Value& value, Deadline deadline, bool expired_already);
   std::optional<Value> swap(std::string_view key, const Value& value);
@@ -99,7 +106,7 @@ class TransactionState {
   Value update(std::string_view key, const Value& patch);
   std::optional<Value> modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f);
   std::size_t push(std::string_view key, const Value& value, bool at_front);
-  std::optional<Value> shift(std::string_view key, bool last);
+  std::optional<Value> shift(std::string_view key, bool last, WhenEmptied when_emptied);
   Duration default_ttl() const { return store_.options().default_ttl; }
   /// Empty: past already, so the key is removed.
   void expire(std::string_view key, std::optional<std::int64_t> deadline);

@@ -8,6 +8,7 @@
 
 #include <cubby/value.hpp>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -111,6 +112,14 @@ class ValueAccess::Borrowed {
 /// Throws Errc::invalid_argument beyond 512 levels, Errc::value_too_large beyond 4 GiB.
 Value make_array(std::span<const std::span<const Value>> runs);
 inline Value make_array(std::span<const Value> elements) { return make_array(std::span(&elements, 1)); }
+
+/// Elements, members or bytes; empty for values that have none of these.
+inline std::optional<std::size_t> length_of(const Value& value) noexcept {
+  if (value.is_array() || value.is_object() || value.is_string() || value.is_binary()) return value.size();
+  return std::nullopt;
+}
+/// Elements [first, first + count) of an array, as far as it has them, as an array. REQUIRES: an array.
+Value slice_of(const Value& array, std::size_t first, std::size_t count);
 
 /// RFC 7396. Linear in the sizes of both.
 Value merge_patch(const Value& target, const Value& patch);

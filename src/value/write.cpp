@@ -306,22 +306,23 @@ Value Composer::finish(const Item& item) const {
   return ValueAccess::adopted(made.block, made.offset, item.tag());
 }
 
-Value make_array(std::span<const std::span<const Value>> runs) {
+namespace {
+
+/// An array of what `for_each(take)` hands to `take(View)`, twice the same.
+template <class ForEach>
+Value write_array(ForEach&& for_each) {
   std::uint64_t count = 0;
   std::uint64_t payloads = 0;
   int depth = 0;
-  for (const std::span<const Value> run : runs) {
-    count += run.size();
-    for (const Value& value : run) {
-      const View view = ValueAccess::view(value);
-      if (!node::is_node(view.tag())) {
-        payloads += scalar_payload_size(view.head, view.body);
-        continue;
-      }
-      payloads += node::node_size(view.tag(), view.node());
-      if (node::is_container(view.tag())) depth = std::max(depth, int{node::depth(view.node())});
+  for_each([&](const View& view) {
+    ++count;
+    if (!node::is_node(view.tag())) {
+      payloads += scalar_payload_size(view.head, view.body);
+      return;
     }
-  }
+    payloads += node::node_size(view.tag(), view.node());
+    if (node::is_container(view.tag())) depth = std::max(depth, int{node::depth(view.node())});
+  });
   if (depth >= node::kMaxDepth) throw Error(Errc::invalid_argument, "an array can't be nested deeper than 512 levels");
   const std::uint64_t first_payload = node::kArraySlots + 8 * count;
   const std::uint64_t size = first_payload + payloads;
@@ -330,10 +331,30 @@ Value make_array(std::span<const std::span<const Value>> runs) {
   write_header(to, size, static_cast<std::uint32_t>(count), depth + 1, 0);
   node::store32(to + node::kHeaderSize, 0);
   SlotWriter writer(to, node::kArraySlots, first_payload);
-  for (const std::span<const Value> run : runs) {
-    for (const Value& value : run) writer.put(ValueAccess::view(value));
-  }
+  for_each([&](const View& view) { writer.put(view); });
   return ValueAccess::adopted(made.block, made.offset, node::kArray);
+}
+
+}  // namespace
+
+Value make_array(std::span<const std::span<const Value>> runs) {
+  return write_array([runs](auto&& take) {
+    for (const std::span<const Value> run : runs) {
+      for (const Value& value : run) take(ValueAccess::view(value));
+    }
+  });
+}
+
+Value slice_of(const Value& array, std::size_t first, std::size_t count) {
+  const std::size_t size = array.size();
+  first = std::min(first, size);
+  count = std::min(count, size - first);
+  if (count == size) return array;
+  // As views: no element's reference is taken, which others would see.
+  const std::byte* const from = ValueAccess::node(array);
+  return write_array([from, first, count](auto&& take) {
+    for (std::size_t index = first; index < first + count; ++index) take(node::decode(from, node::array_slot(from, index)));
+  });
 }
 
 Value ValueAccess::from_node(std::uint64_t tag, const std::byte* node) {

@@ -147,6 +147,20 @@ TEST_F(RandomHistory, Queue) {
        .rounds = scaled(3000, 400)});
 }
 
+TEST_F(RandomHistory, QueueThatGoesWithItsLastElement) {
+  run({.kinds = {Kind::push, Kind::push, Kind::unshift, Kind::shift_erase, Kind::shift_erase, Kind::pop_erase, Kind::get,
+                 Kind::exists, Kind::set_once, Kind::expire_later, Kind::has_ttl},
+       .rounds = scaled(3000, 400)});
+}
+
+TEST_F(RandomHistory, QueueThatGoesWithItsLastElementBetweenWaiters) {
+  run({.kinds = {Kind::push, Kind::push, Kind::push, Kind::shift_erase, Kind::pop_erase, Kind::shift_wait, Kind::pop_wait,
+                 Kind::transact_shift_push, Kind::get},
+       .keys = 2,
+       .threads = 4,
+       .rounds = scaled(1200, 200)});
+}
+
 TEST_F(RandomHistory, QueueWithWaiters) {
   run({.kinds = {Kind::push, Kind::push, Kind::unshift, Kind::shift_wait, Kind::shift_wait, Kind::pop_wait, Kind::pop_wait,
                  Kind::get},

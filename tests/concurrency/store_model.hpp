@@ -39,6 +39,8 @@ enum class Kind {
   unshift,
   shift,
   pop,
+  shift_erase,
+  pop_erase,
   shift_wait,
   pop_wait,
   wait_change,
@@ -77,6 +79,8 @@ inline const char* to_text(Kind kind) {
                                            "unshift",
                                            "shift",
                                            "pop",
+                                           "shift_erase",
+                                           "pop_erase",
                                            "shift_wait",
                                            "pop_wait",
                                            "wait_change",
@@ -234,6 +238,12 @@ struct StoreModel {
         return cell.take_element(true, "absent", "!key_not_found");
       case Kind::pop:
         return cell.take_element(false, "absent", "!key_not_found");
+      case Kind::shift_erase:
+      case Kind::pop_erase: {
+        std::string element = cell.take_element(operation.kind == Kind::shift_erase, "absent", "!key_not_found");
+        if (cell.holds == Cell::Holds::queue && cell.queue.empty()) cell = {};
+        return element;
+      }
       // Empty-handed only if there was an instant without an element.
       case Kind::shift_wait:
         return cell.take_element(true, "absent", "absent");
@@ -388,6 +398,10 @@ inline std::string execute(Datastore& store, const StoreOperation& operation) {
         return show(store.shift(key));
       case Kind::pop:
         return show(store.pop(key));
+      case Kind::shift_erase:
+        return show(store.shift(key, cubby::WhenEmptied::erase));
+      case Kind::pop_erase:
+        return show(store.pop(key, cubby::WhenEmptied::erase));
       case Kind::shift_wait:
         return show(store.shift_wait(key, patience));
       case Kind::pop_wait:

@@ -106,6 +106,13 @@ void do_everything(Datastore& store, const std::string& prefix) {
   store.push(key("queue"), Value::parse(R"({"an":"object"})"));
   store.set(key("array"), Value::array({1, 2, 3}));
   store.shift(key("array"));
+  for (const char* emptied : {"emptied", "filled again"}) {
+    store.set(key(emptied), Value::array({1}), 1h);
+    store.push(key(emptied), 2);
+    store.shift(key(emptied), WhenEmptied::erase);
+    store.pop(key(emptied), WhenEmptied::erase);
+  }
+  store.push(key("filled again"), 3);
   store.set(key("erased"), 1);
   store.erase(key("erased"));
   store.set(key("taken"), 1);
@@ -126,7 +133,7 @@ void do_everything(Datastore& store, const std::string& prefix) {
   store.set(key("unleashed"), 1, 1h);
   store.remove_expiry(key("unleashed"));
   store.set(key("gone"), 1, 0s);
-  store.transact({key("t1"), key("t2"), key("t3"), key("queue")}, [&](Transaction& all) {
+  store.transact({key("t1"), key("t2"), key("t3"), key("t4"), key("queue"), key("array")}, [&](Transaction& all) {
     all.set(key("t1"), 1);
     all.increment(key("t2"), 2);
     all.push(key("t3"), 3);
@@ -136,6 +143,10 @@ void do_everything(Datastore& store, const std::string& prefix) {
     all.shift(key("queue"));
     all.pop(key("queue"));
     all.push(key("queue"), "last");
+    all.push(key("t4"), 1);
+    all.pop(key("t4"), WhenEmptied::erase);
+    all.shift(key("array"), WhenEmptied::erase);
+    all.shift(key("array"), WhenEmptied::erase);
   });
 }
 

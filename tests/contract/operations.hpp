@@ -56,6 +56,9 @@ inline std::vector<Operation> operations_on_a_key() {
              key, [](const Value&) { return false; }, kNoTime);
        }},
       {"exists", false, [](Datastore& store, std::string_view key) { store.exists(key); }},
+      {"type", false, [](Datastore& store, std::string_view key) { store.type(key); }},
+      {"length", false, [](Datastore& store, std::string_view key) { store.length(key); }},
+      {"slice", false, [](Datastore& store, std::string_view key) { store.slice(key, 0, 1); }},
       {"rename", true, [](Datastore& store, std::string_view key) { store.rename(key, "renamed"); }},
       {"erase", true, [](Datastore& store, std::string_view key) { store.erase(key); }},
       {"take", true, [](Datastore& store, std::string_view key) { store.take(key); }},

@@ -26,7 +26,7 @@ std::string random_operation(On& on, std::mt19937& random) {
   const auto hour = std::chrono::hours(1 + random() % 3);
   const auto has_deadline = [&] { return on.ttl(key).has_value() ? "timed" : "untimed"; };
   std::ostringstream out;
-  const auto operation = static_cast<int>(random() % 26);
+  const auto operation = static_cast<int>(random() % 32);
   out << operation << ' ' << key << ' ';
   try {
     switch (operation) {
@@ -99,8 +99,22 @@ std::string random_operation(On& on, std::mt19937& random) {
       case 24:
         out << has_deadline() << ' ' << on.deadline(key).has_value() << ' ' << on.exists(key);
         break;
-      default:
+      case 25:
         on.expire(key, -hour);
+        break;
+      case 26:
+      case 27:
+        out << shown(on.shift(key, WhenEmptied::erase));
+        break;
+      case 28:
+      case 29:
+        out << shown(on.pop(key, WhenEmptied::erase));
+        break;
+      case 30:
+        out << static_cast<int>(on.type(key).value_or(Type::null)) << ' ' << on.length(key).value_or(0);
+        break;
+      default:
+        out << on.slice(key, static_cast<std::size_t>(number % 4), 3).to_json();
         break;
     }
   } catch (const Error& error) {

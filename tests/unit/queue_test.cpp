@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -116,6 +118,48 @@ TEST(Queue, TakesInOrderWhatWasAppendedAtOnceAfterItWasEmptied) {
       queue.destroy();
     }
   }
+}
+
+// Slots that were taken from the bottom, and room that was reserved and not used, lie between the runs.
+TEST(Queue, AddsTheRunsOfAnyStretch) {
+  Queue queue;
+  Removed removed;
+  std::vector<Value> expected;
+  const auto expect_all = [&] {
+    for (std::size_t first = 0; first <= expected.size(); ++first) {
+      for (std::size_t count = 0; first + count <= expected.size(); ++count) {
+        std::vector<std::span<const Value>> runs;
+        queue.add_runs(first, count, runs);
+        std::vector<Value> found;
+        for (const std::span<const Value> run : runs) {
+          EXPECT_FALSE(run.empty());
+          found.insert(found.end(), run.begin(), run.end());
+        }
+        ASSERT_EQ(found, std::vector<Value>(expected.begin() + static_cast<std::ptrdiff_t>(first),
+                                            expected.begin() + static_cast<std::ptrdiff_t>(first + count)));
+      }
+    }
+  };
+  for (int number = 0; number < 30; ++number) {
+    append(queue, number, 1);
+    expected.push_back(item(number));
+    append(queue, 100 + number, 1, true);
+    expected.insert(expected.begin(), item(100 + number));
+  }
+  ASSERT_NO_FATAL_FAILURE(expect_all());
+  for (int taken = 0; taken < 40; ++taken) {
+    queue.take_first(removed);
+    expected.erase(expected.begin());
+  }
+  ASSERT_NO_FATAL_FAILURE(expect_all());
+  queue.reserve_back(100);
+  queue.reserve_front(100);
+  ASSERT_NO_FATAL_FAILURE(expect_all());
+  append(queue, 200, 10);
+  for (int number = 200; number < 210; ++number) expected.push_back(item(number));
+  ASSERT_NO_FATAL_FAILURE(expect_all());
+  removed.free_now();
+  queue.destroy();
 }
 
 INSTANTIATE_TEST_SUITE_P(Lengths, QueueAbandon, testing::Values(0, 1, 4, 5, 63, 200));
