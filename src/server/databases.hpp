@@ -58,7 +58,7 @@ class Databases {
     std::chrono::system_clock::time_point last;           ///< success, or when the stores were opened
     std::string last_error;                               ///< of the last save; empty if it succeeded
     std::optional<std::chrono::seconds> last_background;  ///< how long the last one in the background took
-    std::chrono::seconds current{0};                      ///< how long the one that is running in the background has been
+    std::optional<std::chrono::seconds> current;          ///< how long the one that is running there has been
   };
   /// A checkpoint of each; nothing, if they are in memory. False if one is going on in the background. Throws the first error
   /// after trying all.

@@ -5,9 +5,25 @@
 #include <chrono>
 #include <utility>
 
+#include "server/arguments.hpp"
 #include "server/client.hpp"
+#include "server/settings.hpp"
 
 namespace cubby::server {
+
+namespace {
+
+/// Whether the argument may be a password: that of AUTH, HELLO AUTH or CONFIG SET requirepass.
+bool is_secret(Arguments arguments, std::size_t at) {
+  if (at == 0) return false;
+  if (is_word(arguments[0], "AUTH")) return true;
+  if (is_word(arguments[0], "HELLO")) {
+    return is_word(arguments[at - 1], "AUTH") || (at > 1 && is_word(arguments[at - 2], "AUTH"));
+  }
+  return is_word(arguments[0], "CONFIG") && at > 2 && find_setting(arguments[at - 1]) == find_setting("requirepass");
+}
+
+}  // namespace
 
 void SlowLog::add(Arguments arguments, std::int64_t microseconds, const Client& client) {
   constexpr std::size_t kMostArguments = 32;
@@ -18,7 +34,12 @@ void SlowLog::add(Arguments arguments, std::int64_t microseconds, const Client& 
   entry.microseconds = microseconds;
   // Redis's way to say that something was left out takes the place of the last argument.
   const std::size_t shown = arguments.size() > kMostArguments ? kMostArguments - 1 : arguments.size();
-  for (const std::string_view argument : arguments.first(shown)) {
+  for (std::size_t at = 0; at < shown; ++at) {
+    if (is_secret(arguments, at)) {
+      entry.arguments.emplace_back("(redacted)");
+      continue;
+    }
+    const std::string_view argument = arguments[at];
     std::string text(argument.substr(0, kMostBytes));
     if (argument.size() > kMostBytes) text += "... (" + std::to_string(argument.size() - kMostBytes) + " more bytes)";
     entry.arguments.push_back(std::move(text));
