@@ -155,7 +155,7 @@ void cubby_select(Call& call) {
   std::vector<std::pair<std::string, Value>> found;
   call.keys.store().for_each([&](std::string_view key, const Value& value) {
     // The comparison comes first: of the keys that the user may not see only those that fit cost a look at the patterns.
-    if (!is_selected(selection, value) || user == nullptr || !user->may_use_key(key)) return true;
+    if (!is_selected(selection, value) || user == nullptr || !user->may_use_key(key, false)) return true;
     found.emplace_back(key, value);
     return found.size() < selection.limit;
   });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/test_client.hpp"
+#include "server/users.hpp"
 
 namespace cubby::server {
 
@@ -156,6 +157,15 @@ TEST_F(CubbyCommands, SelectHasALimit) {
   EXPECT_EQ(selected("", "=", "1").size(), 100U);
   EXPECT_EQ(selected("", "=", "1", "LIMIT", "7").size(), 7U);
   EXPECT_EQ(selected("", "EXISTS", "limit", "1000").size(), 150U);
+}
+
+TEST_F(CubbyCommands, SelectShowsOnlyWhatTheUserMayRead) {
+  for (const char* key : {"mine:1", "mine:2", "shown:1", "other:1", "other:2"}) run("SET", key, "1");
+  User user("ann");
+  for (const char* rule : {"on", "+@all", "~mine:*", "%R~shown:*"}) user.apply(rule);
+  client->user = &user;
+  EXPECT_EQ(selected("", "=", "1"), (Keys{"mine:1", "mine:2", "shown:1"}));
+  EXPECT_EQ(selected("", "=", "1", "LIMIT", "3"), (Keys{"mine:1", "mine:2", "shown:1"}));
 }
 
 TEST_F(CubbyCommands, SelectSaysWhatIsWrong) {
