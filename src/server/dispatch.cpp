@@ -90,7 +90,7 @@ std::string unknown_command(Arguments arguments) {
 /// What the client may not do, as an error's text; empty: it may.
 std::string forbidden(const Client& client, const CommandSpec& spec, Arguments arguments) {
   const User& user = *client.user;
-  if (user.all_commands && user.all_keys && user.denied.empty() && user.denied_categories == 0) return {};
+  if (user.all_commands && user.all_keys) return {};
   if (!spec.has(kNoAuth) && !user.may_run(spec)) {
     return "NOPERM this user has no permissions to run the '" + std::string(spec.name) + "' command";
   }
@@ -101,8 +101,8 @@ std::string forbidden(const Client& client, const CommandSpec& spec, Arguments a
   } catch (const CommandError&) {
     return {};  // the command will say so
   }
-  const bool all =
-      std::all_of(places.begin(), places.end(), [&](std::size_t place) { return user.may_use_key(arguments[place]); });
+  const bool all = std::all_of(places.begin(), places.end(),
+                               [&](std::size_t place) { return user.may_use_key(arguments[place], spec.has(kWrite)); });
   return all ? std::string() : "NOPERM this user has no permissions to access one of the keys used as arguments";
 }
 
