@@ -327,8 +327,13 @@ class Datastore {
   }
 
   /// From now on calls `f(string_view key)` after a key has expired, once for each time that one does, on whatever thread finds
-  /// out: soon after the deadline if nobody asks for the key. `f` replaces the one before; an empty one ends it. It may call
-  /// the store as that of for_each. Changes that users make (erase, a ttl of zero) are not told.
+  /// out: soon after the deadline if nobody asks for the key, which may be there again by then. Changes that users make (erase,
+  /// a ttl of zero) are not told. `f` replaces the one before; an empty one ends it, and so does close().
+  ///
+  /// `f` may be called by several threads at once. It should be short, as it keeps expiry or another call waiting; it may call
+  /// the store as that of for_each, and must not throw (std::terminate), so it has to catch Errc::closed where the store may be
+  /// closed meanwhile. None that was given before is running any more when this returns; only in a callback it may be. So
+  /// neither this nor close() is to be called under a lock that `f` takes, and `f` doesn't open a store that is being closed.
   void on_expired(std::function<void(std::string_view key)> f);
 
   /// Writes the file of Options::persist, or a checkpoint into Options::directory: one consistent cut, replacing the old one

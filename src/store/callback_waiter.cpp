@@ -52,7 +52,10 @@ void call_back_due(ThreadRecord& record) noexcept {
   record.calling_back = true;
   {
     const InCallback in_callback(record);
-    while (CallbackWaiter* waiter = record.due->take_first()) waiter->run(record);
+    while (!record.due->empty()) {
+      while (CallbackWaiter* waiter = record.due->take_first()) waiter->run(record);
+      if (std::optional<ExpiryNotice> notice = record.due->take_expired()) notice->tell();
+    }
   }
   record.calling_back = false;
 }
@@ -87,11 +90,7 @@ void CallbackWaiter::release() noexcept {
   ::operator delete(static_cast<void*>(this));
 }
 
-void CallbackWaiter::deliver() noexcept {
-  ThreadRecord& record = thread_record();
-  if (record.due == nullptr) record.due = new DueList;  // stays with the record, which is used again
-  record.due->add(*this);
-}
+void CallbackWaiter::deliver() noexcept { due_list(thread_record()).add(*this); }
 
 Waiter::State::Notice CallbackWaiter::notify_attempt() noexcept {
   return state_.notify(runner_.load(std::memory_order_relaxed) == &thread_record());
@@ -181,8 +180,11 @@ void CallbackWaiter::await_end() noexcept {
   ThreadRecord& record = thread_record();
   if (!active() || runner_.load(std::memory_order_relaxed) == &record) return;
   if (record.due != nullptr && record.due->remove(*this)) {
-    const InCallback in_callback(record);
-    return run(record);
+    {
+      const InCallback in_callback(record);
+      run(record);
+    }
+    return call_back(record);
   }
   ended_.wait(0, std::memory_order_acquire);
 }

@@ -3,12 +3,16 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include <cubby/waiting.hpp>
 
 #include "base/timer_wheel.hpp"
+#include "store/expiry_listener.hpp"
 #include "store/store.hpp"
 
 /// A wait with a callback instead of a thread: one block of memory, with a link for each key.
@@ -79,10 +83,17 @@ class CallbackWaiter final : public Waiter, public Reminder {
   WaitFunction function_;
 };
 
-/// Those of one thread that are due, in order.
+/// What one thread owes: callbacks, in order, and expiries to be told, in order.
 class DueList {
  public:
-  bool empty() const noexcept { return first_ == nullptr; }
+  bool empty() const noexcept { return first_ == nullptr && expired_.empty(); }
+  void add(ExpiryNotice notice) { expired_.push_back(std::move(notice)); }
+  std::optional<ExpiryNotice> take_expired() noexcept {
+    if (expired_.empty()) return std::nullopt;
+    std::optional<ExpiryNotice> notice(std::move(expired_.front()));
+    expired_.pop_front();
+    return notice;
+  }
   void add(CallbackWaiter& waiter) noexcept;
   CallbackWaiter* take_first() noexcept;
   /// True if it was there, and is no more.
@@ -95,7 +106,13 @@ class DueList {
  private:
   CallbackWaiter* first_ = nullptr;
   CallbackWaiter* last_ = nullptr;
+  std::deque<ExpiryNotice> expired_;
 };
+
+inline DueList& due_list(ThreadRecord& record) {
+  if (record.due == nullptr) record.due = new DueList;  // stays with the record, which is used again
+  return *record.due;
+}
 
 /// The timeouts of all waits with callbacks, for maintenance.
 TimerWheel& wait_timers() noexcept;

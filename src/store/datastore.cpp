@@ -158,6 +158,7 @@ std::optional<Value> Datastore::modify_impl(std::string_view key,
 void Datastore::transact_impl(std::span<const std::string_view> keys, detail::FunctionRef<void(Transaction&)> f) {
   acknowledged(*store_, [&](detail::Store& store) { return store.transact(keys, f); });
 }
+void Datastore::on_expired(std::function<void(std::string_view key)> f) { store_->on_expired(std::move(f)); }
 std::vector<std::string> Datastore::keys(std::string_view prefix) const { return store_->keys(prefix); }
 std::size_t Datastore::size() const { return store_->size(); }
 void Datastore::scan_impl(const char* operation, std::string_view prefix,

@@ -87,8 +87,8 @@ void Store::start_durable() {
 void Store::make_room(std::size_t keys) {
   const std::lock_guard lock(structure_);
   const EpochGuard guard(thread_record());
-  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), nullptr});
-  dispose_later(table_.reset(table_.make_reset(keys)), std::move(disposal));
+  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), {}});
+  dispose_later({table_.reset(table_.make_reset(keys)), 0}, std::move(disposal));
 }
 
 void Store::replay(const LoggedOperation& operation) {
@@ -205,7 +205,7 @@ void Store::clear_logged() {
   const EpochGuard guard(record);
   // What may fail comes first.
   kept_chains_.reserve(kept_chains_.size() + 1);
-  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), nullptr});
+  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), {}});
   auto fresh = table_.make_reset();
   struct Seal {
     Store& store;
@@ -213,7 +213,7 @@ void Store::clear_logged() {
     // release: synchronises with standing()
     ~Seal() { store.sealed_.store(nullptr, std::memory_order_release); }
   };
-  Chain* old = nullptr;
+  Dropped old;
   {
     const Seal seal(*this);
     wait_for_publishers();
@@ -226,7 +226,8 @@ void Store::clear_logged() {
     log.complete(operation, record);
     cleared_segment_.store(record.appended_segment, std::memory_order_relaxed);
     cleared_end_.store(record.appended_end, std::memory_order_relaxed);
-    old = table_.reset(std::move(fresh));
+    old.time = now();
+    old.chain = table_.reset(std::move(fresh));
     figures.add(Figure::writes, 1);
   }
   if (cut_.load(std::memory_order_relaxed) != nullptr) {

@@ -144,6 +144,7 @@ bool Store::reap_hash(ThreadRecord& record, std::uint64_t hash) {
     table_.remove(bucket, position, hash);
     Counters& figures = counters(record);
     figures.add(Figure::expired, 1);
+    note_expired(record, *entry);
     figures.add(Figure::bytes, 0 - static_cast<std::uint64_t>(entry->bytes()));
     drop_reminder(*entry->reminder());
     retire_entry(entry, hash, cut_.load(std::memory_order_acquire), false);

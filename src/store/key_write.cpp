@@ -287,7 +287,10 @@ void KeyWrite::finish(ThreadRecord& record) noexcept {
   std::uint64_t bytes = fresh_ != nullptr ? fresh_->bytes() : 0;
   if (occupant != nullptr) {
     bytes -= occupant->bytes();
-    if (entry == nullptr) counters.add(Figure::expired, 1);
+    if (entry == nullptr) {
+      counters.add(Figure::expired, 1);
+      store.note_expired(record, *occupant);
+    }
   }
   counters.add(Figure::bytes, bytes);
   counters.add(Figure::writes, 1);

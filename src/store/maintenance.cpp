@@ -95,8 +95,7 @@ std::int64_t Maintenance::work() {
     stores = stores_;
   }
   for (const std::shared_ptr<Store>& store : stores) {
-    while (store->reap(kKeysAtOnce) == kKeysAtOnce) {
-    }
+    while (store->reap(kKeysAtOnce) == kKeysAtOnce) call_back(thread_record());
     next = std::min(next, store->next_reminder());
     if (store->table_moving() && !store->move_table()) next = std::min(next, now() + kMoveInterval);
     next = std::min(next, store->save_if_due(now()));

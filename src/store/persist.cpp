@@ -142,6 +142,13 @@ void Store::start() {
 }
 
 void Store::close(bool whatever_happens) {
+  // Not under the lock: the listener's function may be about to save.
+  struct EndListener {
+    Store& store;
+    ~EndListener() {
+      if (store.state_.load(std::memory_order_acquire) & kClosed) store.end_listener();
+    }
+  } const end_listener{*this};
   const std::lock_guard lock(saving_);
   if (log_ != nullptr) return close_durable(whatever_happens);
   const bool saves = !options_.persist.empty() && !options_.read_only;

@@ -74,6 +74,8 @@ class PlainWrite {
       if (deadline.kind == Deadline::Kind::at) {
         set.deadline = LoggedOperation::Deadline::at;
         set.deadline_ms = to_wall_milliseconds(deadline.time);
+      } else if (deadline.kind == Deadline::Kind::none) {
+        set.deadline = LoggedOperation::Deadline::none;
       }
       try {
         log.emplace(store_, operation_, set, version);
@@ -101,10 +103,11 @@ class PlainWrite {
   }
 
  private:
-  /// Whether the key's reminder, if it has one, does for the new deadline.
+  /// Whether what the key has for a deadline, and its reminder, does for the new one.
   bool keeps_reminder(const Deadline& deadline) const noexcept {
     if (deadline.kind == Deadline::Kind::keep) return true;
-    if (deadline.kind == Deadline::Kind::none || !entry_->has_deadline()) return false;
+    if (!entry_->has_deadline()) return deadline.kind == Deadline::Kind::none;
+    if (deadline.kind == Deadline::Kind::none) return false;
     const auto* reminder = static_cast<const KeyReminder*>(entry_->reminder());
     return reminder != nullptr && reminder->armed_for <= deadline.time;
   }

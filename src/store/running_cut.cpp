@@ -20,14 +20,14 @@ Store::RunningCut::RunningCut(Store& store, FunctionRef<void(std::uint32_t versi
 }
 
 Store::RunningCut::~RunningCut() {
-  std::vector<Chain*> kept;
+  std::vector<Dropped> kept;
   {
     const std::lock_guard lock(store_.structure_);
     store_.cut_.store(nullptr, std::memory_order_release);
     kept.swap(store_.kept_chains_);
   }
-  for (Chain* each : kept) {
-    store_.dispose_later(each, std::make_unique<Disposal>(Disposal{store_.shared_from_this(), nullptr}));
+  for (const Dropped& each : kept) {
+    store_.dispose_later(each, std::make_unique<Disposal>(Disposal{store_.shared_from_this(), {}}));
   }
   // Writers that still see the cut are inside now.
   retire(

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "base/thread.hpp"
+#include "store/callback_waiter.hpp"
 #include "store/key_write.hpp"
 #include "store/maintenance.hpp"
 
@@ -62,29 +63,31 @@ Store::Store(std::string name, Options options, std::filesystem::path file, bool
 
 Store::~Store() { numbers().give_back(number_); }
 
-void Store::dispose(Word word) noexcept {
+void Store::dispose(Word word, std::int64_t dropped_at) noexcept {
   auto* entry = pointer_of<Entry>(word);
+  if (entry->deadline() <= dropped_at) note_expired(thread_record(), *entry);
   counters(thread_record()).add(Figure::bytes, 0 - static_cast<std::uint64_t>(entry->bytes()));
   if (entry->has_deadline() && entry->reminder() != nullptr) drop_reminder(*entry->reminder());
   Entry::dispose(entry);
 }
 
 void Store::Disposal::run() {
-  Table::destroy(chain, [this](Word word) { store->dispose(word); });
+  Table::destroy(dropped.chain, [this](Word word) { store->dispose(word, dropped.time); });
   tidy(thread_record());
+  call_back(thread_record());
 }
 
-void Store::dispose_later(Chain* chain, std::unique_ptr<Disposal> disposal) noexcept {
+void Store::dispose_later(Dropped dropped, std::unique_ptr<Disposal> disposal) noexcept {
   // First everybody has to have left it; then it takes its time, so it is not for whoever happens to tidy up.
-  const std::size_t keys = Table::size(chain);
-  disposal->chain = chain;
+  const std::size_t keys = Table::size(dropped.chain);
+  disposal->dropped = dropped;
   retire(
       disposal.release(),
       [](void* job) {
         maintenance().free_on_thread(job, [](void* object) {
           constexpr std::size_t kMany = 100'000;  // what would keep maintenance from its other work
           std::shared_ptr<Disposal> owned(static_cast<Disposal*>(object));
-          if (Table::size(owned->chain) >= kMany) {
+          if (Table::size(owned->dropped.chain) >= kMany) {
             try {
               start_thread("cubby-free", [owned] { owned->run(); }).detach();
               return;
@@ -104,16 +107,17 @@ void Store::drop_contents(bool by_user) {
   const EpochGuard guard(record);
   // What may fail comes first.
   kept_chains_.reserve(kept_chains_.size() + 1);
-  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), nullptr});
-  Chain* old = nullptr;
+  auto disposal = std::make_unique<Disposal>(Disposal{shared_from_this(), {}});
+  Dropped old;
   if (by_user) {
     Counters& figures = counters(record);
     const PublishingGuard publishing(record);
     check_writable(Operation::clear, {}, record);
-    old = table_.reset();
+    old.time = now();
+    old.chain = table_.reset();
     figures.add(Figure::writes, 1);
   } else {
-    old = table_.reset();
+    old.chain = table_.reset();
   }
   if (cut_.load(std::memory_order_relaxed) != nullptr) {
     kept_chains_.push_back(old);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "storage/durable_folder.hpp"
 #include "store/cut.hpp"
 #include "store/entry.hpp"
+#include "store/expiry_listener.hpp"
 #include "store/marker.hpp"
 #include "store/thread_record.hpp"
 #include "store/waiters.hpp"
@@ -173,6 +175,13 @@ class Store : public std::enable_shared_from_this<Store> {
   /// When to reap again.
   std::int64_t next_reminder() const noexcept;
 
+  // --- expiry_listener.cpp
+  void on_expired(std::function<void(std::string_view)> f);
+  /// Notes that the entry has expired and left the table, to be told at the end of the call. REQUIRES: an EpochGuard, or the
+  /// table's reference.
+  void note_expired(ThreadRecord& record, const Entry& entry) noexcept;
+  void tell_expired(std::string_view key) noexcept;
+
   // --- persist.cpp
   void save();
   void load();
@@ -304,13 +313,20 @@ class Store : public std::enable_shared_from_this<Store> {
   bool reap_hash(ThreadRecord& record, std::uint64_t hash);
   /// Takes a reminder out of the wheel and frees it later.
   void drop_reminder(Reminder& reminder) noexcept;
-  void dispose(Word word) noexcept;
+  void dispose(Word word, std::int64_t dropped_at) noexcept;
+  /// What clear() or close() has put out of use, and when: what had expired by then has expired, and wasn't cleared.
+  struct Dropped {
+    Chain* chain = nullptr;
+    std::int64_t time = 0;
+  };
   struct Disposal {
     std::shared_ptr<Store> store;
-    Chain* chain = nullptr;
+    Dropped dropped;
     void run();
   };
-  void dispose_later(Chain* chain, std::unique_ptr<Disposal> disposal) noexcept;
+  void dispose_later(Dropped dropped, std::unique_ptr<Disposal> disposal) noexcept;
+  void replace_listener(std::shared_ptr<ExpiryListener> listener, const char* operation);
+  void end_listener() noexcept;
   struct CutKey;
   class RunningCut;
   /// All keys at one instant, sorted.
@@ -393,10 +409,14 @@ class Store : public std::enable_shared_from_this<Store> {
   std::mutex busy_;                         ///< the next one
   std::vector<std::uint64_t> busy_hashes_;  ///< to be reaped, but their buckets were held
   std::atomic<std::size_t> busy_count_{0};
+  std::mutex listening_;                                          ///< the next two
+  std::shared_ptr<ExpiryListener> listener_;                      ///< null: nobody is told
+  std::vector<std::shared_ptr<ExpiryListener>> ended_listeners_;  ///< whose calls nobody has waited for
+  std::atomic<bool> tells_expired_{false};
   std::atomic<std::int64_t> last_horizon_{0};    ///< when a scan raised the version last
   std::mutex structure_;                         ///< clear, and the begin and end of a cut
   std::mutex saving_;                            ///< one save or load at a time
-  std::vector<Chain*> kept_chains_;              ///< cleared while there was a cut; under structure_
+  std::vector<Dropped> kept_chains_;             ///< cleared while there was a cut; under structure_
   std::atomic<std::uint64_t> saved_writes_{0};   ///< figure(writes) when the last save began
   std::atomic<std::int64_t> next_save_{kNever};  ///< when an interval ends; never while such a save is running
   bool loading_ = false;                         ///< deadlines are not looked at yet

@@ -112,7 +112,7 @@ struct alignas(64) ThreadRecord : Epochs::Participant {
   std::atomic<bool> publishing{false};  ///< between looking whether a store is closed and having published
   /// The record that the running call has appended to a durable store's log, to be acknowledged before the call returns.
   std::uint64_t appended_segment = 0, appended_end = 0;
-  DueList* due = nullptr;     ///< callbacks that the running call owes; null: there never was one
+  DueList* due = nullptr;     ///< callbacks, and expiries to be told, that the running call owes; null: there never was one
   bool calling_back = false;  ///< they are being called
   ThreadRecord* next_free = nullptr;
 

@@ -112,6 +112,7 @@ inline std::vector<Operation> operations_on_all_keys() {
       {"save", true, [](Datastore& store, std::string_view) { store.save(); }},
       {"load", false, [](Datastore& store, std::string_view) { store.load(); }},
       {"stats", false, [](Datastore& store, std::string_view) { store.stats(); }},
+      {"on_expired", false, [](Datastore& store, std::string_view) { store.on_expired([](std::string_view) {}); }},
   };
 }
 

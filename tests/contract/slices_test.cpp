@@ -175,7 +175,9 @@ TEST_F(Slices, AreRightWhateverTheQueueHasBeenThrough) {
     }
     for (int change = 0; change < 60; ++change) {
       change_at_random(db_, expected, random);
-      if (change % 4 == 0) ASSERT_NO_FATAL_FAILURE(expect_slices(db_, expected));
+      if (change % 4 == 0) {
+        ASSERT_NO_FATAL_FAILURE(expect_slices(db_, expected));
+      }
     }
   }
 }

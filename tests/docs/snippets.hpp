@@ -14,6 +14,7 @@
 #include <cubby/cubby.hpp>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <optional>
 #include <set>
