@@ -77,6 +77,13 @@ void append_line(std::string& line, const ClientFacts& facts) {
   line += '\n';
 }
 
+/// With what changes while the client sleeps.
+ClientFacts facts_of(const Client& client) {
+  ClientFacts facts = client.facts();
+  facts.blocked = client.blocked();
+  return facts;
+}
+
 void client_id(Call& call) { call.reply.integer(static_cast<std::int64_t>(call.client.id())); }
 
 void client_info(Call& call) {
@@ -104,11 +111,11 @@ void client_list(Call& call) {
   std::string lines;
   if (ids) {
     for (const std::uint64_t id : *ids) {
-      if (const auto client = call.server.clients.find(id)) append_line(lines, client->facts());
+      if (const auto client = call.server.clients.find(id)) append_line(lines, facts_of(*client));
     }
   } else {
     for (const auto& client : call.server.clients.all()) {
-      const ClientFacts facts = client->facts();
+      const ClientFacts facts = facts_of(*client);
       if (!type || is_of_type(facts, *type)) append_line(lines, facts);
     }
   }

@@ -154,16 +154,18 @@ HOSTILE = [b"", b"0", b"-0", b"-1", b"-2", b"2", b"3", b"+1", b" 1", b"1 ", b"01
            b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"-9223372036854775809",
            b"18446744073709551616", b"4294967296", b"2147483648", b"-2147483649", b"1e400", b"1e-400", b"abc", b"\x00", b"1\x00",
            b"\xff\xfe", b"a b", b"\r\n", b"*", b"?", b"[", b"\\", b"x" * 300, b"NX", b"XX", b"GET", b"EX", b"PX", b"KEEPTTL",
-           b"PERSIST", b"COUNT", b"MATCH", b"TYPE", b"LEFT", b"RIGHT", b"BEFORE", b"WITHVALUES", b"RANK", b"MAXLEN", b"DB", b"REPLACE"]
+           b"PERSIST", b"COUNT", b"MATCH", b"TYPE", b"LEFT", b"RIGHT", b"BEFORE", b"WITHVALUES", b"RANK", b"MAXLEN", b"DB",
+           b"REPLACE"]
 
-GLOBS = [b"*", b"?", b"??", b"s*", b"[sl]?", b"[^s]*", b"h[1-3]", b"*1", b"\\*", b"[", b"", b"**", b"l?*", b"[a-z]2", b"nope", b"*\xff*"]
+GLOBS = [b"*", b"?", b"??", b"s*", b"[sl]?", b"[^s]*", b"h[1-3]", b"*1", b"\\*", b"[", b"", b"**", b"l?*", b"[a-z]2", b"nope",
+         b"*\xff*"]
 CHANNELS = [b"news", b"sport", b"a.b", b"", b"bin\x00\xff"]
 PATTERNS = [b"news", b"*", b"n*", b"a.?", b"[ns]*", b"__key*__:*", b"zz", b""]
 PAST, FUTURE = [1, 1000, 1000000000], [4102444800, 4200000000, 5000000000, 9000000000]
 VALUES = [b"", b"0", b"1", b"-7", b"10", b"3.5", b"007", b"+5", b"9223372036854775807", b"-9223372036854775808",
           b"9223372036854775800", b"12345678901234567890", b"true", b"null", b"abc", b"hello world", b"a", b"b", b"c", b"\xc3\xa4",
-          b"\xff\xfe\x00", b"with\r\nline", b"\x00", b"\"quoted\"", b"{}", b"[1]", b"1e5", b"1.50", b" 1", b"x" * 70, b"y" * 600, b"-0",
-          b"-1.5", b"0.1", b"1e-7", b"100000000000000000000", b"inf"]
+          b"\xff\xfe\x00", b"with\r\nline", b"\x00", b"\"quoted\"", b"{}", b"[1]", b"1e5", b"1.50", b" 1", b"x" * 70,
+          b"y" * 600, b"-0", b"-1.5", b"0.1", b"1e-7", b"100000000000000000000", b"inf"]
 FIELDS = [b"f1", b"f2", b"f3", b"f10", b"F", b"", b"\xff", b"a b", b"7"]
 DECIMALS = [b"0.1", b"-0.1", b"1", b"3.0e3", b"1.5", b"100", b"-5", b"0.0000001", b"1e17", b"123456789.125", b"0", b"10.50"]
 

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # the sources' folder stays as it is
+
 from resp import Connection
 from rounds import Difference, Round, Runner, Side, make_round, show
 
