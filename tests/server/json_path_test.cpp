@@ -98,7 +98,7 @@ TEST(JsonPath, GoesAsDeepAsValues) {
   const Value deep = Value::parse(json);
   EXPECT_EQ(JsonPath("$..*").find(deep).size(), 511U);
   std::string path = "$";
-  for (int level = 0; level < 100'000; ++level) path += "[0]";
+  for (int level = 0; level < 10'000; ++level) path += "[0]";
   EXPECT_TRUE(JsonPath(path).find(deep).empty());
 }
 
