@@ -283,7 +283,7 @@ const std::array kSettings{
                                                false, kNetworkGroup),
 
     text_setting<&Settings::dir>("dir", "FOLDER", "Folder of the stores; none: in memory", false, kStorageGroup),
-    Setting{"sync", "WHEN", "When writes go to the disk: always, never, or each 100ms, 1s ...", false, get_sync, set_sync,
+    Setting{"sync", "WHEN", "When writes go to the disk: always, never, or a time such as 100ms", false, get_sync, set_sync,
             kStorageGroup},
     size_setting<&Settings::checkpoint_after, 1>("checkpoint-after", "Log after which a checkpoint is made", false,
                                                  kStorageGroup),

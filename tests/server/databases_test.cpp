@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/databases.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/temporary_folder.hpp"
+
+namespace cubby::server {
+namespace {
+
+using testing::TemporaryFolder;
+
+Settings in_folder(const TemporaryFolder& folder) {
+  Settings settings;
+  settings.dir = (folder.path() / "data").string();
+  return settings;
+}
+
+std::vector<std::string> names_of(const Databases& databases) {
+  std::vector<std::string> names;
+  for (const auto& [name, store] : databases.all()) names.push_back(name);
+  return names;
+}
+
+TEST(Databases, NumbersAreThoseOfTheirNames) {
+  EXPECT_EQ(Databases::number_of("db0"), 0);
+  EXPECT_EQ(Databases::number_of("db15"), 15);
+  EXPECT_EQ(Databases::name_of(15), "db15");
+  for (const char* other : {"db", "db01", "db-1", "db+1", "DB1", "db1x", "db99999999999", "sessions", ""}) {
+    EXPECT_EQ(Databases::number_of(other), std::nullopt) << other;
+  }
+}
+
+TEST(Databases, InMemoryEachServerHasItsOwn) {
+  Databases one{Settings()};
+  Databases other{Settings()};
+  one.open("db0").set("a", 1);
+  EXPECT_FALSE(other.open("db0").exists("a"));
+  EXPECT_EQ(one.open("db0").get("a"), Value(1));
+  one.open("sessions");
+  EXPECT_EQ(names_of(one), (std::vector<std::string>{"db0", "sessions"}));
+  EXPECT_EQ(names_of(other), std::vector<std::string>{"db0"});
+  EXPECT_FALSE(one.durable());
+}
+
+TEST(Databases, RefuseNamesThatAreNoFolders) {
+  Databases databases{Settings()};
+  for (const char* name : {"", ".", "..", ".hidden", "a/b", "a\nb"}) {
+    try {
+      databases.open(name);
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Errc::invalid_argument);
+    }
+  }
+  EXPECT_THROW(databases.open(std::string("a\0b", 3)), Error);
+  EXPECT_THROW(databases.open(std::string(256, 'a')), Error);
+  EXPECT_NO_THROW(databases.open("caf\xc3\xa9 1"));
+}
+
+TEST(Databases, CloseFreesWhatWasInMemory) {
+  Databases databases{Settings()};
+  Datastore store = databases.open("db0");
+  databases.close();
+  try {
+    store.get("a");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Errc::closed);
+  }
+  try {
+    databases.open("db0");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Errc::closed);
+  }
+}
+
+TEST(Databases, AFolderIsOpenedWithAllThatLiesInIt) {
+  const TemporaryFolder folder;
+  {
+    Databases databases(in_folder(folder));
+    databases.open("db0").set("a", 1);
+    databases.open("db3").set("b", 2);
+    databases.open("sessions").set("c", 3);
+    databases.close();
+  }
+  std::filesystem::create_directory(folder.path() / "data" / "lost+found");
+  std::filesystem::create_directory(folder.path() / "data" / ".git");
+  Databases databases(in_folder(folder));
+  EXPECT_TRUE(databases.durable());
+  EXPECT_EQ(names_of(databases), (std::vector<std::string>{"db0", "db3", "sessions"}));
+  EXPECT_EQ(databases.open("db0").get("a"), Value(1));
+  EXPECT_EQ(databases.open("db3").get("b"), Value(2));
+  EXPECT_EQ(databases.open("sessions").get("c"), Value(3));
+  EXPECT_EQ(std::filesystem::is_empty(folder.path() / "data" / "lost+found"), true);
+}
+
+TEST(Databases, TheDestructorClosesToo) {
+  const TemporaryFolder folder;
+  {
+    Databases databases(in_folder(folder));
+    databases.open("db0").set("a", 1);
+  }
+  Databases databases(in_folder(folder));
+  EXPECT_EQ(databases.open("db0").get("a"), Value(1));
+}
+
+TEST(Databases, WhatCantBeReadIsAnError) {
+  const TemporaryFolder folder;
+  {
+    Databases databases(in_folder(folder));
+    databases.open("db1");
+  }
+  const std::filesystem::path manifest = folder.path() / "data" / "db1" / "MANIFEST";
+  ASSERT_TRUE(std::filesystem::exists(manifest));
+  std::filesystem::rename(manifest, folder.path() / "kept");
+  std::ofstream(manifest) << "no manifest";
+  EXPECT_THROW(Databases(in_folder(folder)), Error);
+  // It left nothing open.
+  std::filesystem::rename(folder.path() / "kept", manifest);
+  EXPECT_NO_THROW(Databases(in_folder(folder)));
+
+  Settings settings;
+  settings.dir = folder.file("file", "");
+  EXPECT_THROW(Databases{settings}, Error);
+}
+
+TEST(Databases, EncryptWithTheKeyOfAFile) {
+  const TemporaryFolder folder;
+  Settings settings = in_folder(folder);
+  settings.encryption_key_file = folder.file("hex", std::string(62, 'a') + "0F\n");
+  {
+    Databases databases(settings);
+    databases.open("db0").set("a", "b");
+  }
+  std::string bytes(31, '\xaa');
+  settings.encryption_key_file = folder.file("bytes", bytes + '\x0f');
+  {
+    Databases databases(settings);
+    EXPECT_EQ(databases.open("db0").get("a"), Value("b"));
+  }
+  settings.encryption_key_file = folder.file("other", bytes + '\x0e');
+  try {
+    const Databases databases(settings);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Errc::wrong_key);
+  }
+  for (const std::string& text : {std::string(), std::string(63, 'a'), std::string(65, 'a'), std::string(64, 'g'), bytes}) {
+    settings.encryption_key_file = folder.file("wrong", text);
+    EXPECT_THROW(Databases{settings}, SettingError) << text;
+  }
+  settings.encryption_key_file = (folder.path() / "none").string();
+  EXPECT_THROW(Databases{settings}, SettingError);
+}
+
+TEST(Databases, SaveMakesCheckpoints) {
+  const TemporaryFolder folder;
+  Databases databases(in_folder(folder));
+  Datastore store = databases.open("db0");
+  store.set("a", 1);
+  const std::uint64_t before = store.stats().saves;
+  const auto last = databases.saves().last;
+  EXPECT_TRUE(databases.save());
+  EXPECT_EQ(store.stats().saves, before + 1);
+  EXPECT_GE(databases.saves().last, last);
+  EXPECT_FALSE(databases.saves().running);
+  EXPECT_EQ(databases.saves().last_background, std::nullopt);
+}
+
+TEST(Databases, SaveInTheBackgroundEndsBeforeClose) {
+  const TemporaryFolder folder;
+  {
+    Databases databases(in_folder(folder));
+    Datastore store = databases.open("db0");
+    store.set("a", 1);
+    const std::uint64_t before = store.stats().saves;
+    EXPECT_TRUE(databases.start_save());
+    while (databases.saves().running) std::this_thread::yield();
+    EXPECT_EQ(store.stats().saves, before + 1);
+    EXPECT_NE(databases.saves().last_background, std::nullopt);
+    EXPECT_EQ(databases.saves().current, std::nullopt);
+    EXPECT_EQ(databases.saves().last_error, "");
+    EXPECT_TRUE(databases.start_save());  // whose end close() waits for
+    databases.close();
+  }
+  Databases databases(in_folder(folder));
+  EXPECT_EQ(databases.open("db0").get("a"), Value(1));
+}
+
+TEST(Databases, OnlyOneSaveAtATime) {
+  const TemporaryFolder folder;
+  Databases databases(in_folder(folder));
+  Datastore store = databases.open("db0");
+  // More threads than one ask at once, again and again: whoever is refused was so while another save was running.
+  std::atomic<int> saved{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 3; ++thread) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) saved += databases.save() ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(saved, 1);
+  EXPECT_FALSE(databases.saves().running);
+  EXPECT_EQ(store.stats().saves, static_cast<std::uint64_t>(saved));
+}
+
+TEST(Databases, OnOpenSeesEachStore) {
+  Databases databases{Settings()};
+  databases.open("one");
+  std::vector<std::string> seen;
+  databases.on_open([&](const std::string& name, Datastore& store) {
+    EXPECT_EQ(store.size(), 0U);
+    seen.push_back(name);
+  });
+  EXPECT_EQ(seen, (std::vector<std::string>{"db0", "one"}));
+  databases.open("one");
+  databases.open("two");
+  EXPECT_EQ(seen, (std::vector<std::string>{"db0", "one", "two"}));
+}
+
+}  // namespace
+}  // namespace cubby::server
