@@ -104,7 +104,6 @@ void Databases::close_quietly() noexcept {
   try {
     close();
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
-    // Who wants to know calls close(). What has failed is tried again when the process ends, and said then.
   }
 }
 

@@ -26,7 +26,7 @@ namespace cubby::server {
 /// The names are those of this object: the library's have a number before them ("1/db0"), so that several servers in a process
 /// have each their own.
 ///
-/// Thread safety: all members, from any thread; close() and the destructor once.
+/// Thread safety: all members, from any thread; close() and its like from one at a time.
 class Databases {
  public:
   /// Makes the folder if it isn't there. Throws cubby::Error, and SettingError for a key file that holds no key.
@@ -70,10 +70,11 @@ class Databases {
   /// Waits for a background save and closes all, which makes a checkpoint of each. Throws the first error after trying all;
   /// those that failed stay open, and their logs have everything.
   void close();
+  /// The same for who can't do anything about an error: it comes again when the process ends, and is printed then.
+  void close_quietly() noexcept;
 
  private:
   void open_folder();
-  void close_quietly() noexcept;
   Datastore open_locked(const std::string& name);
   bool begin_save(bool in_background);
   std::exception_ptr save_all();
