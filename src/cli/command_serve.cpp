@@ -130,7 +130,12 @@ Result serve(const ServeOptions& options) {
                  list_of(network.addresses()), network.threads(), settings.dir, server.databases.all().size());
     network.run();
     spdlog::info("stopped accepting and answering clients; closing the stores checkpoints={}", save.load());
-    server.databases.close(save);
+    if (!save) {
+      // Their logs have everything: they are left as if the process had been killed.
+      spdlog::shutdown();
+      std::_Exit(kExitOk);
+    }
+    server.databases.close();
     spdlog::info("stopped");
   } catch (const server::SettingError& error) {
     throw UsageError(error.what());

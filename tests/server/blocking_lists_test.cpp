@@ -148,6 +148,36 @@ TEST_F(BlockingLists, ADestinationOfAnotherTypeIsAnErrorAndTakesNothing) {
   EXPECT_EQ(client->command({"LRANGE", "a", "0", "-1"}), bulks_text({"1"}));
 }
 
+TEST(ListEvents, AreToldAsRedisOrdersThem) {
+  Settings settings;
+  settings.notify_keyspace_events = "Klgh";
+  testing::TestServer server(settings);
+  const auto client = server.connect();
+  const auto listener = server.connect();
+  listener->command({"PSUBSCRIBE", "*"});
+  const auto told = [&](std::string_view key, std::string_view event) {
+    return array_text(
+        {bulk_text("pmessage"), bulk_text("*"), bulk_text("__keyspace@0__:" + std::string(key)), bulk_text(event)});
+  };
+  client->command({"RPUSH", "a", "1", "2"});
+  client->command({"LPOP", "a"});
+  client->command({"LMOVE", "a", "b", "LEFT", "LEFT"});
+  EXPECT_EQ(listener->take_output(),
+            told("a", "rpush") + told("a", "lpop") + told("b", "lpush") + told("a", "lpop") + told("a", "del"));
+  client->command({"LTRIM", "b", "1", "0"});
+  client->command({"HSET", "h", "f", "1"});
+  client->command({"HDEL", "h", "f", "g"});
+  EXPECT_EQ(listener->take_output(),
+            told("b", "ltrim") + told("b", "del") + told("h", "hset") + told("h", "hdel") + told("h", "del"));
+  const auto sleeper = server.connect();
+  sleeper->send({"BRPOP", "a", "0"});
+  client->command({"LPUSH", "a", "x", "y"});
+  EXPECT_EQ(sleeper->take_output(), bulks_text({"a", "x"}));
+  const std::string output = listener->take_output();
+  EXPECT_NE(output.find(told("a", "lpush")), std::string::npos);
+  EXPECT_NE(output.find(told("a", "rpop")), std::string::npos);
+}
+
 TEST_F(BlockingLists, ArgumentsAreCheckedInRedissOrder) {
   EXPECT_EQ(client->command({"BLPOP", "a", "x"}), "-ERR timeout is not a float or out of range\r\n");
   EXPECT_EQ(client->command({"BLPOP", "a", "-1"}), "-ERR timeout is negative\r\n");

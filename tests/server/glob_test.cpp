@@ -44,7 +44,7 @@ TEST(Glob, MatchesAsRedisDoes) {
       {"[c-a]", "b", true},
       {"[a-c]", "d", false},
       {"[a-]", "-", false},
-      {"[a-]", "`", false},
+      {"[a-]", "`", true},
       {"[a-]", "^", true},
       {"[\\]]", "]", true},
       {"[\\-]", "-", true},
