@@ -59,6 +59,10 @@ bool can_be_a_name(std::string_view name) noexcept {
   return std::ranges::none_of(name, [](char byte) { return byte == '/' || (byte >= 0 && byte < ' ') || byte == '\x7f'; });
 }
 
+[[noreturn]] void fail_closed(const std::string& operation) {
+  throw Error(Errc::closed, operation + ": the server is closing its stores");
+}
+
 std::string message_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -109,7 +113,7 @@ void Databases::close_quietly() noexcept {
 
 Datastore Databases::open(const std::string& name) {
   const std::lock_guard lock(mutex_);
-  if (closed_) throw Error(Errc::closed, "open(\"" + name + "\"): the server is closing its stores");
+  if (closed_) fail_closed("open(\"" + name + "\")");
   const auto found = stores_.find(name);
   if (found != stores_.end()) return found->second;
   if (!can_be_a_name(name)) {
@@ -160,8 +164,10 @@ bool Databases::save() {
 bool Databases::start_save() {
   if (!begin_save(true)) return false;
   const std::lock_guard lock(saves_mutex_);
-  if (saver_.joinable()) saver_.join();  // it has ended, or nothing could begin
+  if (saver_.joinable()) saver_.join();  // it has given up the lock for the last time
   try {
+    // Only now, as close() has no thread to wait for before.
+    if (no_more_saves_) fail_closed("save");
     saver_ = std::thread([this] { end_save(save_all()); });
   } catch (...) {
     saving_ = false;
@@ -173,6 +179,7 @@ bool Databases::start_save() {
 
 bool Databases::begin_save(bool in_background) {
   const std::lock_guard lock(saves_mutex_);
+  if (no_more_saves_) fail_closed("save");
   if (saving_) return false;
   saving_ = true;
   if (in_background) background_since_ = std::chrono::steady_clock::now();
@@ -220,7 +227,13 @@ void Databases::close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
   }
-  if (saver_.joinable()) saver_.join();
+  std::thread saver;
+  {
+    const std::lock_guard lock(saves_mutex_);
+    no_more_saves_ = true;
+    saver.swap(saver_);
+  }
+  if (saver.joinable()) saver.join();
   std::exception_ptr first;
   for (const auto& [name, store] : all()) {
     try {

@@ -60,10 +60,10 @@ class Databases {
     std::optional<std::chrono::seconds> last_background;  ///< how long the last one in the background took
     std::optional<std::chrono::seconds> current;          ///< how long the one that is running there has been
   };
-  /// A checkpoint of each; nothing, if they are in memory. False if one is going on in the background. Throws the first error
-  /// after trying all.
+  /// A checkpoint of each; nothing, if they are in memory. False if another save is going on. Throws the first error after
+  /// trying all; Errc::closed after close().
   bool save();
-  /// The same on a thread of its own. False if one is going on.
+  /// The same on a thread of its own.
   bool start_save();
   Saves saves() const;
 
@@ -79,7 +79,6 @@ class Databases {
   bool begin_save(bool in_background);
   std::exception_ptr save_all();
   void end_save(const std::exception_ptr& failure);
-  std::string library_name(const std::string& name) const { return prefix_ + name; }
 
   const std::filesystem::path dir_;
   const std::string prefix_;
@@ -92,6 +91,7 @@ class Databases {
 
   mutable std::mutex saves_mutex_;
   bool saving_ = false;
+  bool no_more_saves_ = false;
   std::optional<std::chrono::steady_clock::time_point> background_since_;
   Saves saves_;
   std::thread saver_;

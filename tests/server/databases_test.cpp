@@ -82,6 +82,16 @@ TEST(Databases, CloseFreesWhatWasInMemory) {
   }
 }
 
+TEST(Databases, NothingIsSavedAfterClose) {
+  const TemporaryFolder folder;
+  Databases databases(in_folder(folder));
+  EXPECT_TRUE(databases.start_save());
+  databases.close();
+  EXPECT_THROW(databases.start_save(), Error);
+  EXPECT_THROW(databases.save(), Error);
+  EXPECT_FALSE(databases.saves().running);
+}
+
 TEST(Databases, AFolderIsOpenedWithAllThatLiesInIt) {
   const TemporaryFolder folder;
   {
