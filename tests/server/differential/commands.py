@@ -115,7 +115,6 @@ GRAMMAR = r"""
 1 LASTSAVE
 1 SLOWLOG (LEN|RESET|GET $n|HELP)
 1 ACL WHOAMI
-1 DEBUG SLEEP 0
 1 INFO (server|clients|nope)
 1 NOSUCHCOMMAND $v $v
 """
@@ -367,10 +366,8 @@ class Source:
                     return False
         if name == b"CLIENT" and b"KILL" in upper and b"TYPE" in upper and b"NORMAL" in upper:
             return False
-        if name in (b"DEBUG", b"CONFIG", b"SHUTDOWN") and upper[1:2] not in ([b"SLEEP"], [b"SET"], [b"GET"]):
+        if name == b"CONFIG" and upper[1:2] not in ([b"SET"], [b"GET"]):
             return False
-        if name == b"DEBUG":
-            return len(arguments) == 3 and arguments[2] == b"0"
         if name == b"CONFIG" and upper[1] == b"SET":
             return len(arguments) == 4 and upper[2] == b"NOTIFY-KEYSPACE-EVENTS"
         return True

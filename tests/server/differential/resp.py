@@ -9,7 +9,7 @@ import select
 import socket
 import time
 
-DEADLINE = 20.0  # seconds after which a server that owes a reply is taken for stuck
+deadline = 20.0  # seconds after which a server that owes a reply is taken for stuck
 
 
 class Stuck(Exception):
@@ -85,7 +85,7 @@ class Connection:
     def send(self, data):
         view = memoryview(data)
         while view:
-            readable, writable, _ = select.select([self.socket], [self.socket], [], DEADLINE)
+            readable, writable, _ = select.select([self.socket], [self.socket], [], deadline)
             if readable:
                 self._receive()
             if writable:
@@ -123,7 +123,7 @@ class Connection:
 
     def reply(self):
         """The next reply."""
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + deadline
         while True:
             try:
                 reply, place = parse(self.buffer, 0)
@@ -135,7 +135,7 @@ class Connection:
     def replies(self, count):
         """So many replies, fewer if the server closes the connection."""
         replies, place = [], 0
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + deadline
         try:
             while len(replies) < count:
                 try:
@@ -150,7 +150,7 @@ class Connection:
 
     def bytes_until(self, mark):
         """All bytes up to `mark`, which ends what the server has sent."""
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + deadline
         while not self.buffer.endswith(mark):
             self._wait(until, f"{mark!r}")
         data = bytes(self.buffer[:-len(mark)])
@@ -158,7 +158,7 @@ class Connection:
         return data
 
     def wait_for_bytes(self, count):
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + deadline
         while len(self.buffer) < count:
             self._wait(until, f"{count} bytes of messages")
 

@@ -9,11 +9,17 @@ from itertools import count
 
 from commands import Source
 from differences import agree, agree_all, messages
-from resp import DEADLINE, Closed, Connection, Stuck, can_be_line, encode, encode_line, parse_all
+import resp
+from resp import Closed, Connection, Stuck, can_be_line, encode, encode_line, parse_all
 
 PLAIN, SLEEPERS, LISTENERS = 3, 3, 2
 CONNECTIONS = PLAIN + SLEEPERS + LISTENERS
 PONG = b"*2\r\n$4\r\npong\r\n"  # what stands before the mark, if a RESP2 subscriber sends PING
+
+
+# What divides a transaction.
+DIVIDING = {b"FLUSHALL", b"FLUSHDB", b"SELECT", b"KEYS", b"SCAN", b"DBSIZE", b"RANDOMKEY", b"INFO", b"CONFIG", b"SLOWLOG", b"COPY",
+            b"MEMORY", b"LASTSAVE", b"TIME", b"ACL"}
 
 
 @dataclass
@@ -46,6 +52,7 @@ def make_round(random, name, size):
     sleeping = random.random() < 0.6
     result = Round(name, [random.choice((2, 2, 3)) for _ in range(CONNECTIONS)])
     batch = 0
+    in_multi = set()
     while len(result.steps) < size:
         batch += 1
         choice = random.random()
@@ -67,6 +74,13 @@ def make_round(random, name, size):
             connection = random.choice((0, 0, 1, 2, *range(PLAIN + SLEEPERS)))
             for _ in range(random.choice((1, 1, 3, 10, 30))):
                 if command := source.make(source.plain):
+                    name = command[0].upper()
+                    if name == b"MULTI":
+                        in_multi.add(connection)
+                    elif name in (b"EXEC", b"DISCARD", b"RESET") and len(command) == 1:
+                        in_multi.discard(connection)
+                    elif sleeping and connection in in_multi and name in DIVIDING:
+                        continue
                     as_line = random.random() < 0.02 and can_be_line(command)
                     result.steps.append(Step(connection, command, "send", batch, as_line))
     return result
@@ -99,7 +113,7 @@ class Side:
         return int(re.search(rb"blocked_clients:(\d+)", self.control.command("INFO", "clients")[1])[1])
 
     def until_asleep(self, number):
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + resp.deadline
         while self.asleep() != number:
             if time.monotonic() > until:
                 raise Stuck(f"{self.asleep()} clients are blocked instead of {number}")
@@ -107,7 +121,7 @@ class Side:
     def send_blocking(self, connection, data, before, short):
         """Sends it, and waits until the reply is there or the client is asleep; then None."""
         connection.send(data)
-        until = time.monotonic() + DEADLINE
+        until = time.monotonic() + resp.deadline
         while not short and not connection.poll() and self.asleep() != before + 1:
             if time.monotonic() > until:
                 raise Stuck("a blocking command neither blocks nor replies")
@@ -236,6 +250,7 @@ class Runner:
                 got.append(link.bytes_until(b"$%d\r\n%s\r\n" % (len(mark), mark)))
         if ended:
             self.dead.add(connection)
+        self.place += len(steps) - 1
         self.check_messages(connection, *got, " ; ".join(show(step.arguments) for step in steps))
 
     @staticmethod
@@ -261,7 +276,7 @@ class Runner:
         """Waits for what a batch has set off."""
         if self.sleepers:
             woken = len(self.sleepers) - self.redis.asleep()
-            until = time.monotonic() + DEADLINE
+            until = time.monotonic() + resp.deadline
             while woken > 0:
                 for connection, arguments in list(self.sleepers.items()):
                     if self.redis.connections[connection].poll():
