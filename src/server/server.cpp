@@ -60,7 +60,10 @@ Server::Server(Settings settings) : run_id(new_run_id()), databases(settings), u
   refresh_memory();
 }
 
-Server::~Server() = default;
+Server::~Server() {
+  // Expired keys are told to subscribers, who go before the stores.
+  databases.close_quietly();
+}
 
 Settings Server::settings() const {
   const std::lock_guard lock(mutex_);
