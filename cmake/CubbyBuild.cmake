@@ -32,3 +32,16 @@ function(cubby_compile_options target)
     endif()
   endif()
 endfunction()
+
+# With CUBBY_UNITY, compiles a target's sources in so many parts, each of them many files in one. Headers are then read once a part
+# and not once a file, which is most of what compiling costs. Names in unnamed namespaces have to be unique in the target.
+function(cubby_unity_build target parts)
+  if(NOT CUBBY_UNITY)
+    return()
+  endif()
+  target_compile_options(${target} PRIVATE -Wno-shadow)  # reports another file's names; the plain builds have it
+  get_target_property(sources ${target} SOURCES)
+  list(LENGTH sources count)
+  math(EXPR batch "(${count} + ${parts} - 1) / ${parts}")
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE BATCH UNITY_BUILD_BATCH_SIZE ${batch})
+endfunction()

@@ -95,12 +95,12 @@ static_assert(classes_fit());
 constexpr std::size_t kRegionBytes = 2 * 1024 * 1024, kSpanBytes = 64 * 1024, kSpans = kRegionBytes / kSpanBytes;
 constexpr std::size_t kReserveSpans = 4 * 1024 * 1024 / kSpanBytes;  // free spans kept committed, for the next rise
 
-struct Block {
-  Block* next;
+struct FreeBlock {
+  FreeBlock* next;
 };
 
 struct Span {
-  Block* free;
+  FreeBlock* free;
   Span* next;  // in the Central's list
   Span* prev;
   char* begin;
@@ -297,8 +297,8 @@ constinit Heap heap;
 class alignas(64) Central {
  public:
   // A list of `wanted` blocks or fewer, at least one; sets how many. Throws std::bad_alloc.
-  Block* fetch(std::size_t size, std::uint32_t wanted, std::uint32_t& count) {
-    Block* list = nullptr;
+  FreeBlock* fetch(std::size_t size, std::uint32_t wanted, std::uint32_t& count) {
+    FreeBlock* list = nullptr;
     char* fresh = nullptr;  // blocks that were never used, side by side
     std::uint32_t fresh_count = 0;
     {
@@ -306,9 +306,9 @@ class alignas(64) Central {
       if (spans_.first == nullptr) spans_.push(heap.take(size));
       for (count = 0; count < wanted && spans_.first != nullptr; ++count) {
         Span* const span = spans_.first;
-        if (Block* block = span->free) {
+        if (FreeBlock* block = span->free) {
           span->free = block->next;
-          list = ::new (block) Block{list};
+          list = ::new (block) FreeBlock{list};
         } else {
           char* const next = span->begin + size * span->carved;
           if (fresh_count == 0) fresh = next;
@@ -322,14 +322,14 @@ class alignas(64) Central {
       live_.store(live_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
     }
     // Their first touch faults, which takes its time: not under the lock.
-    while (fresh_count > 0) list = ::new (fresh + size * --fresh_count) Block{list};
+    while (fresh_count > 0) list = ::new (fresh + size * --fresh_count) FreeBlock{list};
     return list;
   }
 
-  void give_back(Block* list) noexcept {
+  void give_back(FreeBlock* list) noexcept {
     const std::lock_guard lock(mutex_);
     std::size_t count = 0;
-    for (Block* next = nullptr; list != nullptr; list = next, ++count) {
+    for (FreeBlock* next = nullptr; list != nullptr; list = next, ++count) {
       next = list->next;
       Span* const span = span_of(list);
       if (span->full()) spans_.push(span);
@@ -358,7 +358,7 @@ class Cache {
  public:
   void* pop(std::size_t cls) noexcept {
     Bin& bin = bins_[cls];
-    Block* const block = bin.first;
+    FreeBlock* const block = bin.first;
     if (block == nullptr) return nullptr;
     bin.first = block->next;
     --bin.count;
@@ -368,7 +368,7 @@ class Cache {
   bool push(std::size_t cls, void* block) noexcept {
     Bin& bin = bins_[cls];
     if (bin.count >= bin.limit) return false;
-    bin.first = ::new (block) Block{bin.first};
+    bin.first = ::new (block) FreeBlock{bin.first};
     ++bin.count;
     return true;
   }
@@ -377,7 +377,7 @@ class Cache {
   void* refill(std::size_t cls) {
     Bin& bin = bins_[cls];
     grow(cls);
-    Block* const block = centrals[cls].fetch(size_of(cls), std::max(bin.limit / 2, 1U), bin.count);
+    FreeBlock* const block = centrals[cls].fetch(size_of(cls), std::max(bin.limit / 2, 1U), bin.count);
     bin.first = block->next;
     --bin.count;
     return block;
@@ -388,7 +388,7 @@ class Cache {
     grow(cls);
     Bin& bin = bins_[cls];
     if (bin.count >= bin.limit) trim(cls, bin.limit / 2);
-    if (!push(cls, block)) centrals[cls].give_back(::new (block) Block{nullptr});
+    if (!push(cls, block)) centrals[cls].give_back(::new (block) FreeBlock{nullptr});
   }
 
   void flush() noexcept {
@@ -397,7 +397,7 @@ class Cache {
 
  private:
   struct Bin {
-    Block* first = nullptr;
+    FreeBlock* first = nullptr;
     std::uint32_t count = 0;
     std::uint32_t limit = 0;
   };
@@ -430,9 +430,9 @@ class Cache {
     Bin& bin = bins_[cls];
     if (bin.count <= keep) return;
     bin.count = keep;
-    Block** rest = &bin.first;
+    FreeBlock** rest = &bin.first;
     for (; keep > 0; --keep) rest = &(*rest)->next;
-    Block* const list = *rest;
+    FreeBlock* const list = *rest;
     *rest = nullptr;
     centrals[cls].give_back(list);
   }
@@ -447,7 +447,7 @@ constinit thread_local Cache* cache __attribute__((tls_model("initial-exec"))) =
 constinit thread_local bool ended __attribute__((tls_model("initial-exec"))) = false;
 
 // Runs after the destructors of all thread_locals. What other keys' destructors do later goes to the Centrals directly.
-void thread_ends(void* old) noexcept {
+void flush_ended_thread(void* old) noexcept {
   ended = true;
   cache = nullptr;
   static_cast<Cache*>(old)->flush();
@@ -459,7 +459,7 @@ Cache* find_cache() noexcept {
   if (cache != nullptr || ended) return cache;
   struct Key {
     pthread_key_t key{};
-    bool made = pthread_key_create(&key, [](void* old) { thread_ends(old); }) == 0;
+    bool made = pthread_key_create(&key, [](void* old) { flush_ended_thread(old); }) == 0;
   };
   static const Key key;
   void* const memory = key.made ? std::malloc(sizeof(Cache)) : nullptr;
@@ -491,7 +491,7 @@ Cache* find_cache() noexcept {
   }
   const std::size_t cls = class_of(bytes);
   if (Cache* const mine = find_cache()) return mine->spill(cls, block);
-  centrals[cls].give_back(::new (block) Block{nullptr});
+  centrals[cls].give_back(::new (block) FreeBlock{nullptr});
 }
 
 }  // namespace

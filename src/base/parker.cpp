@@ -59,7 +59,7 @@ namespace {
 
 constinit thread_local Parker* own_parker __attribute__((tls_model("initial-exec"))) = nullptr;
 
-void thread_ends(void* parker) noexcept {
+void release_own_parker(void* parker) noexcept {
   own_parker = nullptr;
   ParkerList::release(static_cast<Parker*>(parker));
 }
@@ -68,7 +68,7 @@ void thread_ends(void* parker) noexcept {
 // if one of the other keys' destructors has made us set it again.
 pthread_key_t make_key() {
   pthread_key_t key{};
-  if (pthread_key_create(&key, [](void* parker) { thread_ends(parker); }) != 0) throw std::bad_alloc();
+  if (pthread_key_create(&key, [](void* parker) { release_own_parker(parker); }) != 0) throw std::bad_alloc();
   return key;
 }
 

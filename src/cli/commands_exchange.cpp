@@ -26,7 +26,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-constexpr const char* kGroup = "A whole store";
+constexpr const char* kExchangeGroup = "A whole store";
 constexpr std::string_view kReserved = "$cubby";
 
 nanoseconds wall_clock() { return std::chrono::system_clock::now().time_since_epoch(); }
@@ -249,7 +249,7 @@ void add_exchange_commands(CLI::App& app, Invocation& in) {
   const auto chosen = std::make_shared<Chosen>();
   const auto add = [&](const char* name, const char* description, const char* examples, auto run) -> CLI::App& {
     CLI::App& command = *app.add_subcommand(name, description);
-    command.group(kGroup);
+    command.group(kExchangeGroup);
     command.add_option("STORE", in.argument, "JSON file, or folder of a durable store, as --file and --dir say it")
         ->type_name("");
     add_file_option(command, in);

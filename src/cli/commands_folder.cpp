@@ -18,9 +18,9 @@ namespace {
 
 using detail::real_file_system;
 
-constexpr const char* kGroup = "The folder of a durable store";
+constexpr const char* kFolderGroup = "The folder of a durable store";
 
-struct Chosen {
+struct FolderOptions {
   bool json = false;
   bool open = false;
 };
@@ -41,7 +41,7 @@ std::uint64_t keys_when_opened(const Invocation& in, const std::optional<std::ar
   return keys;
 }
 
-Result run_check(const Invocation& in, const Chosen& chosen) {
+Result run_check(const Invocation& in, const FolderOptions& chosen) {
   const auto key = key_of(in);
   detail::FolderCheck check;
   {
@@ -136,7 +136,7 @@ Value info_value(const detail::FolderFigures& figures) {
                         {"leftovers", Value::array(leftovers)}});
 }
 
-Result run_info(const Invocation& in, const Chosen& chosen) {
+Result run_info(const Invocation& in, const FolderOptions& chosen) {
   detail::FolderFigures figures;
   try {
     figures = detail::look_at_folder(real_file_system(), in.dir);
@@ -176,10 +176,10 @@ Result run_info(const Invocation& in, const Chosen& chosen) {
 }  // namespace
 
 void add_folder_commands(CLI::App& app, Invocation& in) {
-  const auto chosen = std::make_shared<Chosen>();
+  const auto chosen = std::make_shared<FolderOptions>();
   const auto add = [&](const char* name, const char* description, const char* examples, auto run) -> CLI::App& {
     CLI::App& command = *app.add_subcommand(name, description);
-    command.group(kGroup);
+    command.group(kFolderGroup);
     command.add_option("DIR", in.argument, "The folder, as --dir says it")->type_name("");
     add_dir_option(command, in);
     command.footer(std::string("Examples:\n") + examples);

@@ -28,9 +28,9 @@ namespace {
 namespace fs = std::filesystem;
 using detail::real_file_system;
 
-constexpr const char* kGroup = "The folder of a durable store";
+constexpr const char* kMendingGroup = "The folder of a durable store";
 
-struct Chosen {
+struct MendingOptions {
   std::string new_key_file;
   bool decrypt = false;
   bool yes = false;
@@ -40,7 +40,7 @@ void refuse_what_is_no_store(const std::string& dir) {
   if (!detail::holds_store(real_file_system(), dir)) throw StoreError(fmt::format("there is no durable store in {}", dir));
 }
 
-Result run_rekey(const Invocation& in, const Chosen& chosen) {
+Result run_rekey(const Invocation& in, const MendingOptions& chosen) {
   if (chosen.new_key_file.empty() != chosen.decrypt) {
     throw UsageError("which key shall it have? Give either --new-key-file FILE or --decrypt");
   }
@@ -133,7 +133,7 @@ std::string time_stamp() {
   return text.data();
 }
 
-Result run_repair(const Invocation& in, const Chosen& chosen) {
+Result run_repair(const Invocation& in, const MendingOptions& chosen) {
   const auto key = key_of(in);
   refuse_what_is_no_store(in.dir);
   const fs::path folder = detail::folder_identity(in.dir);
@@ -175,10 +175,10 @@ Result run_repair(const Invocation& in, const Chosen& chosen) {
 }  // namespace
 
 void add_mending_commands(CLI::App& app, Invocation& in) {
-  const auto chosen = std::make_shared<Chosen>();
+  const auto chosen = std::make_shared<MendingOptions>();
   const auto add = [&](const char* name, const char* description, const char* examples, auto run) -> CLI::App& {
     CLI::App& command = *app.add_subcommand(name, description);
-    command.group(kGroup);
+    command.group(kMendingGroup);
     command.add_option("DIR", in.argument, "The folder, as --dir says it")->type_name("");
     command.add_option("-d,--dir", in.dir, "The folder; CUBBY_DIR doesn't count here")->type_name("DIR");
     add_key_file_option(command, in);

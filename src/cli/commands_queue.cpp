@@ -13,7 +13,7 @@ namespace cubby::cli {
 
 namespace {
 
-constexpr const char* kGroup = "Arrays and queues in a store";
+constexpr const char* kQueueGroup = "Arrays and queues in a store";
 
 enum class End { front, back };
 
@@ -47,14 +47,14 @@ Result run_fetch(const Invocation& in, End end) {
 void add_queue_commands(CLI::App& app, Invocation& in) {
   const auto add_put = [&](const char* name, const char* description, const char* examples, End end) {
     CLI::App& command =
-        add_shell_command(app, in, name, description, kGroup, examples, [&in, end] { return run_put(in, end); });
+        add_shell_command(app, in, name, description, kQueueGroup, examples, [&in, end] { return run_put(in, end); });
     command.add_option("KEY", in.key, "The key of the array, which is made if absent")->required()->type_name("");
     command.add_option("JSON", in.value, "The item as JSON; - reads it from standard input")->required()->type_name("");
     command.add_flag("--string", in.as_string, "Take the item as plain text instead of JSON");
   };
   const auto add_fetch = [&](const char* name, const char* description, const char* examples, End end) {
     CLI::App& command =
-        add_shell_command(app, in, name, description, kGroup, examples, [&in, end] { return run_fetch(in, end); });
+        add_shell_command(app, in, name, description, kQueueGroup, examples, [&in, end] { return run_fetch(in, end); });
     command.add_option("KEY", in.key, "The key of the array")->required()->type_name("");
     command.add_flag("--raw", in.raw, "Print a string as it is, without quotes and escapes");
   };

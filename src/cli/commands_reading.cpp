@@ -14,7 +14,7 @@ namespace cubby::cli {
 
 namespace {
 
-constexpr const char* kGroup = "Reading a store";
+constexpr const char* kReadingGroup = "Reading a store";
 
 ShellStore open_to_read(const Invocation& in) { return ShellStore(in, ShellStore::Access::read); }
 
@@ -104,7 +104,7 @@ void add_indent(CLI::App& command, Invocation& in, int otherwise = -1) {
 }  // namespace
 
 void add_reading_commands(CLI::App& app, Invocation& in) {
-  CLI::App& get = add_shell_command(app, in, "get", "Print the value of a key", kGroup,
+  CLI::App& get = add_shell_command(app, in, "get", "Print the value of a key", kReadingGroup,
                                     "  cubby get user:7 --file store.json\n"
                                     "  cubby get motd --raw --file store.json\n"
                                     "  CUBBY_FILE=store.json cubby get user:7 | jq .name\n"
@@ -114,12 +114,12 @@ void add_reading_commands(CLI::App& app, Invocation& in) {
   get.add_flag("--raw", in.raw, "Print a string as it is, without quotes and escapes");
   add_indent(get, in);
 
-  CLI::App& exists = add_shell_command(app, in, "exists", "Print true or false, and exit with 0 or 1", kGroup,
+  CLI::App& exists = add_shell_command(app, in, "exists", "Print true or false, and exit with 0 or 1", kReadingGroup,
                                        "  if cubby exists user:7 --file store.json >/dev/null; then echo there; fi",
                                        [&in] { return run_exists(in); });
   exists.add_option("KEY", in.key, "The key")->required()->type_name("");
 
-  CLI::App& keys = add_shell_command(app, in, "keys", "Print the keys, sorted, as a JSON array", kGroup,
+  CLI::App& keys = add_shell_command(app, in, "keys", "Print the keys, sorted, as a JSON array", kReadingGroup,
                                      "  cubby keys --file store.json\n"
                                      "  cubby keys user: --lines --file store.json | wc -l",
                                      [&in] { return run_keys(in); });
@@ -127,17 +127,17 @@ void add_reading_commands(CLI::App& app, Invocation& in) {
   keys.add_flag("--lines", in.lines, "One key a line, without quotes, instead of JSON");
   add_indent(keys, in);
 
-  add_shell_command(app, in, "size", "Print the number of keys", kGroup, "  cubby size --file store.json",
+  add_shell_command(app, in, "size", "Print the number of keys", kReadingGroup, "  cubby size --file store.json",
                     [&in] { return run_size(in); });
 
   CLI::App& ttl =
-      add_shell_command(app, in, "ttl", "Print the milliseconds a key has to live; null if it has no deadline", kGroup,
+      add_shell_command(app, in, "ttl", "Print the milliseconds a key has to live; null if it has no deadline", kReadingGroup,
                         "  cubby ttl session:7 --file store.json\n"
                         "Exits with 1 if the key is absent.",
                         [&in] { return run_ttl(in); });
   ttl.add_option("KEY", in.key, "The key")->required()->type_name("");
 
-  CLI::App& dump = add_shell_command(app, in, "dump", "Print all keys and values as one JSON object", kGroup,
+  CLI::App& dump = add_shell_command(app, in, "dump", "Print all keys and values as one JSON object", kReadingGroup,
                                      "  cubby dump --file store.json\n"
                                      "  cubby dump user: --indent -1 --file store.json\n"
                                      "Deadlines are not part of it; cubby ttl tells them.",
@@ -146,7 +146,7 @@ void add_reading_commands(CLI::App& app, Invocation& in) {
   add_indent(dump, in, 2);
 
   CLI::App& stats =
-      add_shell_command(app, in, "stats", "Print figures about the store as JSON", kGroup,
+      add_shell_command(app, in, "stats", "Print figures about the store as JSON", kReadingGroup,
                         "  cubby stats --file store.json\n"
                         "keys: how many; expiring: those with a deadline; bytes: memory the store takes when it is\n"
                         "open; file_bytes: on the disk.",

@@ -13,7 +13,7 @@ namespace cubby::cli {
 
 namespace {
 
-constexpr const char* kGroup = "Changing a store";
+constexpr const char* kWritingGroup = "Changing a store";
 
 using Access = ShellStore::Access;
 
@@ -153,7 +153,7 @@ void add_value(CLI::App& command, Invocation& in) {
 }  // namespace
 
 void add_writing_commands(CLI::App& app, Invocation& in) {
-  CLI::App& set = add_shell_command(app, in, "set", "Store a value", kGroup,
+  CLI::App& set = add_shell_command(app, in, "set", "Store a value", kWritingGroup,
                                     "  cubby set user:7 '{\"name\": \"Ann\"}' --file store.json\n"
                                     "  cubby set motd 'Good morning' --string --file store.json\n"
                                     "  curl -s https://example.org/rates.json | cubby set rates - --ttl 10m --file store.json\n"
@@ -165,54 +165,56 @@ void add_writing_commands(CLI::App& app, Invocation& in) {
   set.add_option("--ttl", in.ttl, "Time to live, such as 500ms, 10s, 5m, 2h or 1d")->type_name("TIME");
   set.add_flag("--once", in.once, "Only if the key is absent; exit with 1 if it is not");
 
-  CLI::App& swap = add_shell_command(app, in, "swap", "Store a value and print the old one (null if there was none)", kGroup,
-                                     "  cubby swap leader '\"node-2\"' --file store.json", [&in] { return run_swap(in); });
+  CLI::App& swap =
+      add_shell_command(app, in, "swap", "Store a value and print the old one (null if there was none)", kWritingGroup,
+                        "  cubby swap leader '\"node-2\"' --file store.json", [&in] { return run_swap(in); });
   swap.add_option("KEY", in.key, "The key")->required()->type_name("");
   add_value(swap, in);
 
-  CLI::App& incr = add_shell_command(app, in, "incr", "Add to a number (an absent key counts as 0) and print the sum", kGroup,
-                                     "  cubby incr visits --file store.json\n"
-                                     "  cubby incr balance -2.5 --file store.json",
-                                     [&in] { return run_increment(in, false); });
+  CLI::App& incr =
+      add_shell_command(app, in, "incr", "Add to a number (an absent key counts as 0) and print the sum", kWritingGroup,
+                        "  cubby incr visits --file store.json\n"
+                        "  cubby incr balance -2.5 --file store.json",
+                        [&in] { return run_increment(in, false); });
   incr.add_option("KEY", in.key, "The key")->required()->type_name("");
   incr.add_option("N", in.amount, "How much to add (default 1)")->type_name("");
 
-  CLI::App& decr = add_shell_command(app, in, "decr", "Subtract from a number and print the difference", kGroup,
+  CLI::App& decr = add_shell_command(app, in, "decr", "Subtract from a number and print the difference", kWritingGroup,
                                      "  cubby decr stock 3 --file store.json", [&in] { return run_increment(in, true); });
   decr.add_option("KEY", in.key, "The key")->required()->type_name("");
   decr.add_option("N", in.amount, "How much to subtract (default 1)")->type_name("");
 
   CLI::App& update =
-      add_shell_command(app, in, "update", "Merge a patch into an object (RFC 7396) and print the result", kGroup,
+      add_shell_command(app, in, "update", "Merge a patch into an object (RFC 7396) and print the result", kWritingGroup,
                         "  cubby update user:7 '{\"mail\": \"ann@example.org\", \"phone\": null}' --file store.json\n"
                         "A null deletes a member; an absent key counts as {}.",
                         [&in] { return run_update(in); });
   update.add_option("KEY", in.key, "The key")->required()->type_name("");
   update.add_option("PATCH", in.value, "A JSON object; - reads it from standard input")->required()->type_name("");
 
-  CLI::App& del = add_shell_command(app, in, "del", "Remove keys and print how many were there", kGroup,
+  CLI::App& del = add_shell_command(app, in, "del", "Remove keys and print how many were there", kWritingGroup,
                                     "  cubby del user:7 user:8 --file store.json\n"
                                     "Exits with 0 if any was there, and with 1 if none was.",
                                     [&in] { return run_delete(in); });
   del.add_option("KEY", in.keys, "The keys")->required()->type_name("");
 
-  CLI::App& take = add_shell_command(app, in, "take", "Remove a key and print its value", kGroup,
+  CLI::App& take = add_shell_command(app, in, "take", "Remove a key and print its value", kWritingGroup,
                                      "  cubby take job:next --file store.json\n"
                                      "Exits with 1 if the key is absent.",
                                      [&in] { return run_take(in); });
   take.add_option("KEY", in.key, "The key")->required()->type_name("");
 
-  CLI::App& rename = add_shell_command(app, in, "rename", "Move a value and its deadline to another key", kGroup,
+  CLI::App& rename = add_shell_command(app, in, "rename", "Move a value and its deadline to another key", kWritingGroup,
                                        "  cubby rename draft:1 post:1 --file store.json\n"
                                        "Exits with 1 if FROM is absent, or TO is there already.",
                                        [&in] { return run_rename(in); });
   rename.add_option("FROM", in.key, "The key as it is")->required()->type_name("");
   rename.add_option("TO", in.to, "The key as it shall be")->required()->type_name("");
 
-  add_shell_command(app, in, "clear", "Remove all keys and print how many there were", kGroup,
+  add_shell_command(app, in, "clear", "Remove all keys and print how many there were", kWritingGroup,
                     "  cubby clear --file store.json", [&in] { return run_clear(in); });
 
-  CLI::App& expire = add_shell_command(app, in, "expire", "Set a key's time to live", kGroup,
+  CLI::App& expire = add_shell_command(app, in, "expire", "Set a key's time to live", kWritingGroup,
                                        "  cubby expire session:7 30m --file store.json\n"
                                        "  cubby expire session:7 0 --file store.json      # removes it now\n"
                                        "Exits with 1 if the key is absent.",
@@ -220,10 +222,11 @@ void add_writing_commands(CLI::App& app, Invocation& in) {
   expire.add_option("KEY", in.key, "The key")->required()->type_name("");
   expire.add_option("TTL", in.ttl, "Time to live, such as 500ms, 10s, 5m, 2h or 1d (default 1h)")->type_name("");
 
-  CLI::App& persist = add_shell_command(app, in, "persist", "Drop a key's deadline and print whether there was one", kGroup,
-                                        "  cubby persist session:7 --file store.json\n"
-                                        "Exits with 1 if there was none.",
-                                        [&in] { return run_persist(in); });
+  CLI::App& persist =
+      add_shell_command(app, in, "persist", "Drop a key's deadline and print whether there was one", kWritingGroup,
+                        "  cubby persist session:7 --file store.json\n"
+                        "Exits with 1 if there was none.",
+                        [&in] { return run_persist(in); });
   persist.add_option("KEY", in.key, "The key")->required()->type_name("");
 }
 

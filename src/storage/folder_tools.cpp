@@ -22,12 +22,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::uint64_t word_at(std::span<const std::byte> bytes, std::uint64_t offset) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes.data() + offset, sizeof word);
-  return word;
-}
-
 std::vector<std::byte> whole_file(FileSystem& files, const fs::path& path) {
   const auto file = files.open(path);
   if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");

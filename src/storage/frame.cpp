@@ -19,12 +19,6 @@ std::uint64_t mix(std::uint64_t x) noexcept {
   return x ^ (x >> 31);
 }
 
-std::uint64_t load_word(const std::byte* from) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, from, sizeof word);
-  return word;
-}
-
 }  // namespace
 
 std::uint64_t FrameCodec::head(const FrameHead& head, std::uint64_t offset) const noexcept {
@@ -72,8 +66,8 @@ std::uint64_t FrameCodec::close(std::span<std::byte> frame, std::uint64_t head, 
 }
 
 std::optional<std::span<std::byte>> FrameCodec::open(std::span<std::byte> frame, std::uint64_t offset) const noexcept {
-  const std::uint64_t head = load_word(frame.data());
-  const std::uint64_t mark = load_word(frame.data() + frame.size() - kMarkBytes);
+  const std::uint64_t head = word_at(frame, 0);
+  const std::uint64_t mark = word_at(frame, frame.size() - kMarkBytes);
   if (mark != checksum(frame.subspan(kHeadBytes, frame.size() - kHeadBytes - kMarkBytes), head, offset)) return std::nullopt;
   const auto body = frame.subspan(kHeadBytes, frame.size() - overhead());
   if (cipher_ && !cipher_->decrypt(offset, frame.first(kHeadBytes), body,

@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <utility>
@@ -24,6 +25,13 @@
 #include "storage/cipher.hpp"
 
 namespace cubby::detail {
+
+/// The eight bytes at an offset. There must be as many.
+inline std::uint64_t word_at(std::span<const std::byte> bytes, std::uint64_t offset) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes.data() + offset, sizeof word);
+  return word;
+}
 
 enum class FrameKind : std::uint64_t {
   data = 1,            ///< operations (operations.hpp)

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t kVersion = 1;
 constexpr std::size_t kMostKeyBytes = 65535;
-constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
+constexpr std::size_t kTextBlockBytes = std::size_t{256} << 10;
 constexpr std::string_view kVersionMember = "version";
 constexpr std::string_view kExpiresMember = "expires";
 
@@ -47,7 +47,7 @@ std::string readable(std::string_view key) {
 class JsonWriter {
  public:
   JsonWriter(FileSystem& file_system, const std::filesystem::path& path) : file_(file_system, path) {
-    block_.reserve(kBlockBytes + kBlockBytes / 4);
+    block_.reserve(kTextBlockBytes + kTextBlockBytes / 4);
   }
 
   void write(std::span<const SavedKey> keys) {
@@ -129,7 +129,7 @@ class JsonWriter {
   }
 
   void flush_full_block() {
-    if (block_.size() < kBlockBytes) return;
+    if (block_.size() < kTextBlockBytes) return;
     file_.write(block_);
     block_.clear();
   }

@@ -16,13 +16,7 @@ namespace {
 
 using Number = std::pair<std::uint32_t, std::uint32_t>;  // generation, segment
 
-std::uint64_t word_at(std::span<const std::byte> bytes, std::uint64_t offset) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes.data() + offset, sizeof word);
-  return word;
-}
-
-bool all_zero(std::span<const std::byte> bytes) noexcept {
+bool unwritten(std::span<const std::byte> bytes) noexcept {
   return bytes.empty() || (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
@@ -158,7 +152,7 @@ class Reader {
     const std::uint64_t in_window = word_at(bytes, kInWindowOffset);
     const bool known = in_window == 0 || in_window == in_window_mark(header->salt);
     // When the machine dies, the word may be torn; it says nothing then.
-    if ((!known && !suspicious_) || !all_zero(bytes.subspan(kInWindowOffset + 8, kSegmentStart - kInWindowOffset - 8))) {
+    if ((!known && !suspicious_) || !unwritten(bytes.subspan(kInWindowOffset + 8, kSegmentStart - kInWindowOffset - 8))) {
       fail_corrupt(path, kInWindowOffset, "there should be zeros");
     }
     log_.segments.push_back(std::move(found));
@@ -212,7 +206,7 @@ class Reader {
           break;
         }
         segment.incomplete.push_back(offset);
-      } else if (all_zero(
+      } else if (unwritten(
                      frame.subspan(FrameCodec::kHeadBytes, frame.size() - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes)) &&
                  mark == codec.void_mark(word, offset)) {
         // It was given up. (Operations are never all zeros.)
@@ -233,7 +227,7 @@ class Reader {
       fail_corrupt(segment.path, offset, "records that were on the disk are missing");
     if (!segment.ended && suspicious_) {
       log_.cut = true;
-    } else if (const auto rest = bytes.subspan(offset + unfinished_end); !reading_.beside_a_writer && !all_zero(rest)) {
+    } else if (const auto rest = bytes.subspan(offset + unfinished_end); !reading_.beside_a_writer && !unwritten(rest)) {
       const auto place = std::find_if(rest.begin(), rest.end(), [](std::byte byte) { return byte != std::byte{0}; });
       fail_corrupt(segment.path, offset + unfinished_end + static_cast<std::uint64_t>(place - rest.begin()),
                    "there should be zeros behind the last record");

@@ -15,12 +15,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::uint64_t word_at(std::span<const std::byte> bytes, std::uint64_t offset) noexcept {
-  std::uint64_t word = 0;
-  std::memcpy(&word, bytes.data() + offset, sizeof word);
-  return word;
-}
-
 /// The first byte that isn't zero; the number of bytes if there is none.
 std::size_t first_not_zero(std::span<const std::byte> bytes) noexcept {
   if (bytes.empty() || (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0))

@@ -10,7 +10,7 @@ namespace cubby::detail {
 namespace {
 
 /// A key as it may stand in a message: long ones cut, bytes that don't print escaped.
-std::string readable(std::string_view key) {
+std::string escaped_key(std::string_view key) {
   constexpr std::size_t kLongest = 80;
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
@@ -32,7 +32,7 @@ std::string readable(std::string_view key) {
 
 void Store::fail(Errc code, const char* operation, std::string_view key, std::string_view what) const {
   std::string text(operation);
-  text.append("(\"").append(readable(key)).append("\") in store \"").append(readable(name_)).append("\": ").append(what);
+  text.append("(\"").append(escaped_key(key)).append("\") in store \"").append(escaped_key(name_)).append("\": ").append(what);
   throw Error(code, text);
 }
 

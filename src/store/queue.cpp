@@ -12,8 +12,8 @@ namespace cubby::detail {
 
 namespace {
 
-constexpr std::size_t kSmallest = 4;
-constexpr std::size_t kLargest = 64;
+constexpr std::size_t kSmallestChunk = 4;
+constexpr std::size_t kLargestChunk = 64;
 
 std::size_t chunk_bytes(std::size_t capacity) noexcept { return sizeof(Chunk) + capacity * sizeof(Value); }
 
@@ -57,7 +57,8 @@ std::size_t Queue::End::reserve(std::size_t elements) {
   if (top != nullptr && top_used == top->filled && top->capacity - top_used >= elements) return 0;
   // A queue that is pushed on grows its chunks; one that is pushed and popped at the same end gets small ones.
   const bool grown = top != nullptr && top_used == top->capacity;
-  const std::size_t usual = grown ? std::clamp<std::size_t>(std::size_t{top->capacity} * 2, kSmallest, kLargest) : kSmallest;
+  const std::size_t usual =
+      grown ? std::clamp<std::size_t>(std::size_t{top->capacity} * 2, kSmallestChunk, kLargestChunk) : kSmallestChunk;
   Chunk* chunk = make_chunk(std::max(usual, elements));
   chunk->inward = top;
   chunk->inward_used = top_used;
@@ -190,7 +191,7 @@ Value Queue::take_bottom(End& end, Removed& removed) noexcept {
 Queue Queue::of(const Value& array) {
   Queue queue;
   if (array.size() == 0) return queue;
-  queue.reserve_back(std::min(array.size(), kLargest));
+  queue.reserve_back(std::min(array.size(), kLargestChunk));
   try {
     for (const Value& element : array.elements()) {
       const Value own = ValueAccess::compact(element);  // taking an element out must not keep the whole array alive

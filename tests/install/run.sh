@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Usage: run.sh static|shared|subdirectory <source folder> <work folder> <compiler> <build tree>
+# Usage: run.sh static|shared|subdirectory <source folder> <work folder> <compiler> <build tree> <CUBBY_UNITY of builds of its own>
 # Uses cubby as others will: installs it (static: that build tree, which has the command too; shared: a build of its own) into an
 # empty prefix, moves that, and builds and runs the program and all examples against it, through find_package and through
 # pkg-config; or takes its sources into another project.
@@ -10,6 +10,7 @@ source=$2
 work=$3
 export CXX=$4
 tree=$5
+unity=-DCUBBY_UNITY=$6
 
 quietly() {
   local log=$work/step.log
@@ -28,15 +29,15 @@ mkdir -p "$work"
 command -v ccache > /dev/null && export CMAKE_CXX_COMPILER_LAUNCHER=ccache
 
 if [ "$mode" = subdirectory ]; then
-  build "$source/tests/install/project" "$work/program" -DCUBBY_SOURCE_DIR="$source"
+  build "$source/tests/install/project" "$work/program" -DCUBBY_SOURCE_DIR="$source" "$unity"
   "$work/program/program"
   exit
 fi
 
 if [ "$mode" = shared ]; then
   tree=$work/cubby
-  build "$source" "$tree" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DBUILD_SHARED_LIBS=ON -DCUBBY_BUILD_TESTS=OFF -DCUBBY_BUILD_BENCH=OFF \
-    -DCUBBY_BUILD_CLI=OFF -DCUBBY_BUILD_EXAMPLES=OFF
+  build "$source" "$tree" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DBUILD_SHARED_LIBS=ON "$unity" \
+    -DCUBBY_BUILD_TESTS=OFF -DCUBBY_BUILD_BENCH=OFF -DCUBBY_BUILD_CLI=OFF -DCUBBY_BUILD_EXAMPLES=OFF
 fi
 quietly cmake --install "$tree" --prefix "$work/first"
 mv "$work/first" "$work/prefix"  # an installed tree can be moved

@@ -8,12 +8,13 @@
 #include <thread>
 #include <vector>
 
+#include "unit/durations.hpp"
+
 namespace cubby::detail {
 namespace {
 
 using std::chrono::nanoseconds;
 constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t kMillisecond = 1'000'000, kSecond = 1000 * kMillisecond;
 
 TEST(Clock, SaturatingAdd) {
   EXPECT_EQ(saturating_add(1, 2), 3);

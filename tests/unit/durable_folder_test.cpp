@@ -101,7 +101,7 @@ std::uint64_t seed() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
 }
 
-EncryptionKey some_key() {
+EncryptionKey one_key() {
   EncryptionKey key{};
   key[5] = std::byte{17};
   return key;
@@ -109,7 +109,7 @@ EncryptionKey some_key() {
 
 class Folder : public ::testing::TestWithParam<bool> {
  protected:
-  std::optional<EncryptionKey> key() const { return GetParam() ? std::optional(some_key()) : std::nullopt; }
+  std::optional<EncryptionKey> key() const { return GetParam() ? std::optional(one_key()) : std::nullopt; }
 };
 
 TEST_P(Folder, EachPointOfARunSurvivesPowerLoss) {
@@ -259,7 +259,7 @@ TEST(EncryptedFolder, NobodyWithoutTheKeyDropsARecordOrPutsAnEnd) {
   std::unique_ptr<SimulatedDisk> left;
   std::uint64_t offset = 0, size = 0;
   {
-    Numbers store(disk, Sync::never(), some_key());
+    Numbers store(disk, Sync::never(), one_key());
     store.append(10);
     offset = kSegmentStart;
     store.append(10);
@@ -280,7 +280,7 @@ TEST(EncryptedFolder, NobodyWithoutTheKeyDropsARecordOrPutsAnEnd) {
   const auto put = [&](std::uint64_t at, std::uint64_t value) { std::memcpy(image.data() + at, &value, sizeof value); };
   const auto refused = [&] {
     left->put(window, sound.substr(0, LogWindow::kImageOffset) + image);
-    EXPECT_THROW(Numbers(*left, Sync::never(), some_key()), Error);
+    EXPECT_THROW(Numbers(*left, Sync::never(), one_key()), Error);
     image = sound.substr(LogWindow::kImageOffset);
   };
   size = keyless.read_head(word(offset), offset)->size;
@@ -295,7 +295,7 @@ TEST(EncryptedFolder, NobodyWithoutTheKeyDropsARecordOrPutsAnEnd) {
   put(offset + 8, keyless.end_mark(word(offset), offset));
   refused();
   left->put(window, sound);
-  EXPECT_EQ(Numbers(*left, Sync::never(), some_key()).last(), 3);
+  EXPECT_EQ(Numbers(*left, Sync::never(), one_key()).last(), 3);
 }
 
 TEST_P(Folder, ADamagedHeaderBehindAnOpenEndIsDamage) {

@@ -22,7 +22,7 @@ namespace {
 
 using testing::MemoryFileSystem;
 
-constexpr const char* kPath = "/data/store.json";
+constexpr const char* kJsonPath = "/data/store.json";
 
 std::vector<SavedKey> sorted(std::vector<SavedKey> keys) {
   std::ranges::sort(keys, {}, &SavedKey::key);
@@ -31,14 +31,14 @@ std::vector<SavedKey> sorted(std::vector<SavedKey> keys) {
 
 std::string text_of(const std::vector<SavedKey>& keys) {
   MemoryFileSystem disk;
-  write_json_file(disk, kPath, keys);
-  return disk.contents(kPath).value();
+  write_json_file(disk, kJsonPath, keys);
+  return disk.contents(kJsonPath).value();
 }
 
 LoadedFile loaded_from(std::string text) {
   MemoryFileSystem disk;
-  disk.put(kPath, std::move(text));
-  return read_json_file(disk, kPath).value();
+  disk.put(kJsonPath, std::move(text));
+  return read_json_file(disk, kJsonPath).value();
 }
 
 /// What a test compares: a line a key.
@@ -148,11 +148,11 @@ TEST(JsonFile, WhatJsonCantHoldIsRefusedByKeyAndTheOldFileStands) {
     const std::vector<SavedKey>& keys = one.first;
     const std::string& name = one.second;
     MemoryFileSystem disk;
-    disk.put(kPath, "old");
-    const Refusal refused = refusal([&] { write_json_file(disk, kPath, keys); });
+    disk.put(kJsonPath, "old");
+    const Refusal refused = refusal([&] { write_json_file(disk, kJsonPath, keys); });
     EXPECT_EQ(refused.code, Errc::invalid_argument) << refused.what;
     EXPECT_NE(refused.what.find(name), std::string::npos) << refused.what << " doesn't name " << name;
-    EXPECT_EQ(disk.contents(kPath), "old");
+    EXPECT_EQ(disk.contents(kJsonPath), "old");
     EXPECT_EQ(disk.files(), 1U);
   }
   const std::string long_key(60000, '\xff');
@@ -168,9 +168,9 @@ TEST(JsonFile, IsWrittenInBlocks) {
   keys[700].value = Value(std::string(1'000'000, 'x'));
   MemoryFileSystem disk;
   disk.fail_at(0, 0);
-  write_json_file(disk, kPath, keys);
+  write_json_file(disk, kJsonPath, keys);
   EXPECT_GE(std::ranges::count(disk.calls(), "write"), 7);
-  const auto file = read_json_file(disk, kPath);
+  const auto file = read_json_file(disk, kJsonPath);
   ASSERT_EQ(file->keys.size(), keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     ASSERT_EQ(file->keys[i].key, keys[i].key);
@@ -215,18 +215,18 @@ TEST(JsonFile, EveryKindOfValueAndKeyComesBack) {
 
 TEST(JsonFile, AMissingFileIsNoFile) {
   MemoryFileSystem disk;
-  EXPECT_FALSE(read_json_file(disk, kPath));
+  EXPECT_FALSE(read_json_file(disk, kJsonPath));
   const Refusal refused = refusal([&] { (void)read_json_file(disk, "/nowhere/store.json"); });
   EXPECT_EQ(refused.code, Errc::io);
   EXPECT_NE(refused.what.find("/nowhere/store.json"), std::string::npos);
 }
 
 TEST(JsonFile, AFailingReadIsReported) {
-  for (const char* path : {kPath, "/data/missing.json"}) {
+  for (const char* path : {kJsonPath, "/data/missing.json"}) {
     std::size_t call = 1;
     for (;; ++call) {
       MemoryFileSystem disk;
-      disk.put(kPath, "{}");
+      disk.put(kJsonPath, "{}");
       disk.fail_at(call, EIO);
       try {
         (void)read_json_file(disk, path);
@@ -295,7 +295,7 @@ TEST(JsonFile, ADamagedFileIsRefusedWithPathAndOffset) {
     const Refusal refused = refusal([&] { (void)loaded_from(text); });
     EXPECT_EQ(refused.code, Errc::corrupt) << text << ": " << refused.what;
     EXPECT_EQ(refused.offset, offset) << text << ": " << refused.what;
-    EXPECT_NE(refused.what.find(kPath), std::string::npos) << refused.what;
+    EXPECT_NE(refused.what.find(kJsonPath), std::string::npos) << refused.what;
     EXPECT_NE(refused.what.find(std::to_string(offset)), std::string::npos) << refused.what;
   }
   // Here it is the parser's to say which byte exactly.
@@ -350,7 +350,7 @@ TEST(JsonFile, AReservedMemberThatIsNotUnderstoodIsRefused) {
     EXPECT_LE(refused.offset, before.size()) << reserved << ": " << refused.what;
     EXPECT_GE(refused.offset, before.size() - 1) << reserved << ": " << refused.what;
     EXPECT_NE(refused.what.find(reason), std::string::npos) << refused.what;
-    EXPECT_NE(refused.what.find(kPath), std::string::npos) << refused.what;
+    EXPECT_NE(refused.what.find(kJsonPath), std::string::npos) << refused.what;
   }
 }
 
@@ -386,22 +386,22 @@ TEST(JsonFile, AtEveryFailingCallTheOldFileOrTheNewOneStandsWhole) {
   for (std::size_t call = 1; failed; ++call) {
     MemoryFileSystem disk;
     disk.write_at_most(100'000);
-    disk.put(kPath, "old", 0600);
+    disk.put(kJsonPath, "old", 0600);
     disk.fail_at(call, ENOSPC);
     failed = false;
     try {
-      write_json_file(disk, kPath, new_contents());
+      write_json_file(disk, kJsonPath, new_contents());
     } catch (const Error& error) {
       failed = true;
       failed_calls.insert(disk.calls()[call - 1]);
       EXPECT_EQ(error.code(), Errc::io);
-      EXPECT_NE(std::string(error.what()).find(kPath), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(kJsonPath), std::string::npos) << error.what();
     }
     const bool renamed = !failed || disk.calls()[call - 1] == "sync_folder";
-    EXPECT_EQ(disk.contents(kPath), renamed ? fresh : "old") << "call " << call;
+    EXPECT_EQ(disk.contents(kJsonPath), renamed ? fresh : "old") << "call " << call;
     EXPECT_EQ(disk.files(), 1U) << "call " << call;
     disk.no_faults();
-    EXPECT_EQ(disk.status(kPath)->permissions, 0600U);
+    EXPECT_EQ(disk.status(kJsonPath)->permissions, 0600U);
   }
   EXPECT_EQ(failed_calls,
             (std::set<std::string>{"resolve", "status", "create", "write", "sync", "close", "rename", "sync_folder"}));
@@ -415,17 +415,17 @@ TEST(JsonFile, PowerLossAtEveryCallLeavesTheOldFileOrTheNewOneWhole) {
     for (std::size_t call = 1; !returned; ++call) {
       MemoryFileSystem disk;
       disk.write_at_most(100'000);
-      disk.put(kPath, old);
+      disk.put(kJsonPath, old);
       disk.lose_power_at(call);
       try {
-        write_json_file(disk, kPath, new_contents());
+        write_json_file(disk, kJsonPath, new_contents());
         returned = true;
       } catch (const Error&) {
       }
       disk.restart(survival);
-      const auto found = disk.contents(kPath);
+      const auto found = disk.contents(kJsonPath);
       EXPECT_TRUE(found == fresh || (found == old && !returned)) << "call " << call;
-      EXPECT_EQ(read_json_file(disk, kPath)->keys.size(), found == fresh ? 3U : 1U);
+      EXPECT_EQ(read_json_file(disk, kJsonPath)->keys.size(), found == fresh ? 3U : 1U);
     }
   }
 }

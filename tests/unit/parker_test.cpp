@@ -9,11 +9,10 @@
 
 #include "base/clock.hpp"
 #include "base/parking_lot.hpp"
+#include "unit/durations.hpp"
 
 namespace cubby::detail {
 namespace {
-
-constexpr std::int64_t kMillisecond = 1'000'000, kSecond = 1000 * kMillisecond;
 
 TEST(Parker, PermitBeforeParkReturnsAtOnce) {
   Parker& parker = this_thread_parker();

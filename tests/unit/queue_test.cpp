@@ -34,7 +34,7 @@ void append(Queue& queue, int from, int count, bool front = false) {
 
 /// Changes that were planned and given up: neither the elements, nor the memory, nor what comes after may show it. What they
 /// leak, AddressSanitizer finds.
-class QueueAbandon : public testing::TestWithParam<int> {
+class QueueAbandon : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override { append(queue_, 0, GetParam()); }
   void TearDown() override { queue_.destroy(); }
@@ -162,7 +162,7 @@ TEST(Queue, AddsTheRunsOfAnyStretch) {
   queue.destroy();
 }
 
-INSTANTIATE_TEST_SUITE_P(Lengths, QueueAbandon, testing::Values(0, 1, 4, 5, 63, 200));
+INSTANTIATE_TEST_SUITE_P(Lengths, QueueAbandon, ::testing::Values(0, 1, 4, 5, 63, 200));
 
 }  // namespace
 }  // namespace cubby::detail

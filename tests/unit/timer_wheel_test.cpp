@@ -15,12 +15,12 @@
 #include <thread>
 #include <vector>
 
+#include "unit/durations.hpp"
+
 namespace cubby::detail {
 namespace {
 
-constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min(), kMax = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kMicrosecond = 1000, kMillisecond = 1'000'000, kSecond = 1000 * kMillisecond, kHour = 3600 * kSecond;
-constexpr std::int64_t kYear = 365 * 24 * kHour;
+constexpr std::int64_t kEarliest = std::numeric_limits<std::int64_t>::min(), kLatest = std::numeric_limits<std::int64_t>::max();
 
 static_assert(sizeof(Reminder) <= 48);
 
@@ -35,8 +35,8 @@ TEST(TimerWheel, EmptyWheel) {
   auto wheel = std::make_unique<TimerWheel>(1000);
   EXPECT_EQ(wheel->next_due(), kNever);
   EXPECT_EQ(wheel->size(), 0U);
-  EXPECT_TRUE(collect_all(*wheel, kMax).empty());
-  EXPECT_EQ(wheel->collect(kMax, {}), 0U);
+  EXPECT_TRUE(collect_all(*wheel, kLatest).empty());
+  EXPECT_EQ(wheel->collect(kLatest, {}), 0U);
   Reminder never;
   EXPECT_FALSE(wheel->disarm(never));
 }
@@ -62,24 +62,24 @@ TEST(TimerWheel, ArmMoveDisarmCollect) {
 TEST(TimerWheel, DueInThePastIsCollectedAtOnce) {
   auto wheel = std::make_unique<TimerWheel>(kSecond);
   Reminder first(1), second(2);
-  wheel->arm(first, kMin);
+  wheel->arm(first, kEarliest);
   wheel->arm(second, kSecond - TimerWheel::kTick);
   EXPECT_LE(wheel->next_due(), kSecond);
   EXPECT_EQ(collect_all(*wheel, kSecond).size(), 2U);
 }
 
 TEST(TimerWheel, EndsOfTime) {
-  auto wheel = std::make_unique<TimerWheel>(kMin);
+  auto wheel = std::make_unique<TimerWheel>(kEarliest);
   std::deque<Reminder> reminders;
-  const std::int64_t dues[] = {kMin, kMin + 1, -1, 0, 1, kMax - TimerWheel::kTick, kMax - 1, kMax};
+  const std::int64_t dues[] = {kEarliest, kEarliest + 1, -1, 0, 1, kLatest - TimerWheel::kTick, kLatest - 1, kLatest};
   for (const std::int64_t due : dues)
     wheel->arm(reminders.emplace_back(static_cast<std::uint64_t>(due) * 0x9E3779B97F4A7C15U), due);
   EXPECT_EQ(wheel->size(), std::size(dues));
-  EXPECT_EQ(collect_all(*wheel, kMin).size(), 1U);
+  EXPECT_EQ(collect_all(*wheel, kEarliest).size(), 1U);
   EXPECT_EQ(collect_all(*wheel, -1).size(), 1U);
   EXPECT_EQ(collect_all(*wheel, 0).size(), 2U);
-  EXPECT_EQ(collect_all(*wheel, kMax - 1).size(), 2U);  // those in the last tick have to wait for the end of time
-  EXPECT_EQ(collect_all(*wheel, kMax).size(), 2U);
+  EXPECT_EQ(collect_all(*wheel, kLatest - 1).size(), 2U);  // those in the last tick have to wait for the end of time
+  EXPECT_EQ(collect_all(*wheel, kLatest).size(), 2U);
   EXPECT_EQ(wheel->size(), 0U);
   EXPECT_EQ(wheel->next_due(), kNever);
 }
@@ -188,18 +188,18 @@ void run_against_model(std::uint64_t seed, std::int64_t start, const std::vector
       ASSERT_LE(wheel->next_due(), saturating_add(std::max(model.begin()->first, now), TimerWheel::kTick));
     }
   }
-  collect_all(*wheel, kMax);
+  collect_all(*wheel, kLatest);
   ASSERT_EQ(wheel->size(), 0U);
 }
 
 TEST(TimerWheel, AgreesWithAModel) {
-  const std::int64_t starts[] = {0, 1, 123'456'789'012'345, -kYear, kMin, kMax - kHour};
+  const std::int64_t starts[] = {0, 1, 123'456'789'012'345, -kYear, kEarliest, kLatest - kHour};
   for (const std::int64_t start : starts) {
     for (std::uint64_t seed = 0; seed < 4; ++seed) {
       run_against_model(seed, start,
                         {kMicrosecond, kMillisecond, 20 * kMillisecond, kSecond, 80 * kSecond, kHour, 30 * 24 * kHour, kYear});
       run_against_model(seed, start, {kMillisecond, 100 * kMillisecond});
-      run_against_model(seed, start, {kMillisecond, kHour, 100 * kYear, kMax});
+      run_against_model(seed, start, {kMillisecond, kHour, 100 * kYear, kLatest});
     }
   }
 }

@@ -25,7 +25,7 @@ struct Deadline {
   nanoseconds latest{};
 };
 
-Deadline deadline_of(const Datastore& store, const std::string& key) {
+Deadline deadline_around(const Datastore& store, const std::string& key) {
   const auto before = Clock::now().time_since_epoch();
   const std::optional<nanoseconds> left = store.ttl(key);
   const auto after = Clock::now().time_since_epoch();
@@ -46,7 +46,7 @@ struct Entry {
 std::map<std::string, Entry> contents_of(const Datastore& store) {
   std::map<std::string, Entry> contents;
   store.for_each([&](std::string_view key, const Value& value) { contents[std::string(key)].value = value; });
-  for (auto& [key, entry] : contents) entry.deadline = deadline_of(store, key);
+  for (auto& [key, entry] : contents) entry.deadline = deadline_around(store, key);
   return contents;
 }
 
