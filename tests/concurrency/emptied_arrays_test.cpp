@@ -72,11 +72,11 @@ class EmptiedArraysTogether : public StoreTest {
 };
 
 TEST_F(EmptiedArraysTogether, NothingIsLostOrDoubled) {
-  run(store(), scaled(20'000, 2'000), [&](bool pops) { return take_from(store(), pops); });
+  run(store(), scaled(8'000, 1'000), [&](bool pops) { return take_from(store(), pops); });
 }
 
 TEST_F(EmptiedArraysTogether, NorInTransactions) {
-  run(store(), scaled(10'000, 1'000), [&](bool pops) {
+  run(store(), scaled(4'000, 500), [&](bool pops) {
     std::optional<Value> element;
     store().transact({"key", "taken"}, [&](cubby::Transaction& transaction) {
       if (!transaction.exists("key")) return;
@@ -85,7 +85,7 @@ TEST_F(EmptiedArraysTogether, NorInTransactions) {
     });
     return element;
   });
-  EXPECT_EQ(store().get("taken"), Value(kProducers * scaled(10'000, 1'000)));
+  EXPECT_EQ(store().get("taken"), Value(kProducers * scaled(4'000, 500)));
 }
 
 TEST_F(EmptiedArraysTogether, NorInAStoreThatIsSavedMeanwhile) {
@@ -94,7 +94,7 @@ TEST_F(EmptiedArraysTogether, NorInAStoreThatIsSavedMeanwhile) {
   Datastore durable = cubby::open("durable", options);
   Threads savers;
   savers.repeat(1, [&] { durable.save(); });
-  run(durable, scaled(5'000, 500), [&](bool pops) { return take_from(durable, pops); });
+  run(durable, scaled(2'000, 200), [&](bool pops) { return take_from(durable, pops); });
   savers.stop();
   durable.push("key", "last");
   cubby::close("durable");

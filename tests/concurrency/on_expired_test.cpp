@@ -123,7 +123,7 @@ TEST_F(OnExpiredTogether, NoneRunsWhenItWasReplaced) {
 }
 
 TEST_F(OnExpiredTogether, ClosingEndsItWhileItRuns) {
-  for (int round = 0; round < scaled(60, 10); ++round) {
+  for (int round = 0; round < scaled(20, 5); ++round) {
     Datastore closing = cubby::open("closing");
     std::atomic<bool> closed{false}, late{false};
     closing.on_expired([&](std::string_view key) {

@@ -254,12 +254,12 @@ TEST_F(OnExpired, TheFunctionMayReplaceItself) {
 }
 
 TEST_F(OnExpired, IsOverWhenTheNextOneIsThere) {
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 10; ++round) {
     std::atomic<bool> running{false}, replacing{false}, over{false};
     db_.on_expired([&](std::string_view) {
       running = true;
       while (!replacing) std::this_thread::yield();
-      for (int count = 0; count < 200; ++count) std::this_thread::yield();
+      for (int count = 0; count < 20; ++count) std::this_thread::yield();
       over = true;
     });
     db_.set("key", 1, 1ms);
