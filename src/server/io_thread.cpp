@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::chrono::seconds kTick{1};
 /// For what a client hasn't taken yet when the server stops.
-constexpr std::chrono::seconds kLastWords{5};
+constexpr std::chrono::seconds kTimeToFinish{5};
 
 [[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
@@ -56,7 +56,7 @@ void IoThread::stop() {
   if (!thread_.joinable()) return;
   post([this] {
     stopping_ = true;
-    stop_by_ = now_ + kLastWords;
+    stop_by_ = now_ + kTimeToFinish;
     std::vector<std::shared_ptr<Connection>> all;
     for (const auto& [key, connection] : connections_) all.push_back(connection);
     for (const auto& connection : all) connection->finish();
