@@ -37,6 +37,11 @@ class Encoded {
   std::shared_ptr<const std::string> texts_[2];
 };
 
+/// As Redis has it: no pattern but the empty one is for the channel without a name.
+bool is_heard_by(std::string_view channel, std::string_view pattern) noexcept {
+  return channel.empty() ? pattern.empty() : matches(pattern, channel);
+}
+
 }  // namespace
 
 const PubSub::Snapshot& PubSub::Audience::now() {
@@ -99,7 +104,7 @@ std::size_t PubSub::publish(std::string_view channel, std::string_view message, 
     const std::lock_guard lock(mutex_);
     if (const auto found = channels_.find(channel); found != channels_.end()) listeners = found->second.now();
     for (auto& [pattern, audience] : patterns_) {
-      if (matches(pattern, channel)) by_pattern.emplace_back(pattern, audience.now());
+      if (is_heard_by(channel, pattern)) by_pattern.emplace_back(pattern, audience.now());
     }
   }
   std::size_t reached = 0;
@@ -126,7 +131,7 @@ std::vector<std::string> PubSub::channels(std::optional<std::string_view> patter
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
   for (const auto& [name, audience] : channels_) {
-    if (!pattern || matches(*pattern, name)) names.push_back(name);
+    if (!pattern || is_heard_by(name, *pattern)) names.push_back(name);
   }
   return names;
 }

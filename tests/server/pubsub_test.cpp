@@ -54,6 +54,15 @@ TEST_F(PubSubCommands, PatternsCountForThemselves) {
                                               confirmation_text("punsubscribe", "x*", 1));
 }
 
+TEST_F(PubSubCommands, TheChannelWithoutAName) {
+  client->line("PSUBSCRIBE *");
+  EXPECT_EQ(publisher->command({"PUBLISH", "", "m"}), integer_text(0));
+  client->command({"SUBSCRIBE", ""});
+  EXPECT_EQ(publisher->command({"PUBLISH", "", "m"}), integer_text(1));
+  EXPECT_EQ(publisher->line("PUBSUB CHANNELS *"), "*0\r\n");
+  EXPECT_EQ(publisher->line("PUBSUB CHANNELS"), bulks_text({""}));
+}
+
 TEST_F(PubSubCommands, EachSubscriberHasItsProtocol) {
   client->line("SUBSCRIBE c");
   const auto modern = server.connect();

@@ -61,7 +61,8 @@ class Server:
 
 
 def start(options, folder):
-    redis = [options.redis, "--port", "0", "--unixsocket", "SOCKET", "--save", "", "--appendonly", "no", "--hz", "500", "--loglevel", "warning"]
+    redis = [options.redis, "--port", "0", "--unixsocket", "SOCKET", "--save", "", "--appendonly", "no", "--hz", "500",
+             "--loglevel", "warning"]
     ours = [options.cubby, "serve", "--port", "0", "--unixsocket", "SOCKET", "--http-port", "0"]
     if options.self:
         ours = redis
