@@ -73,7 +73,11 @@ std::string message_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Databases::Databases(const Settings& settings) : dir_(settings.dir), prefix_(next_prefix()) {
+Databases::Databases(std::map<std::string, Datastore> given) : given_(true), stores_(std::move(given)) {
+  saves_.last = std::chrono::system_clock::now();
+}
+
+Databases::Databases(const Settings& settings) : dir_(settings.dir), prefix_(next_prefix()), given_(false) {
   options_.max_value_bytes = 0;  // as Redis: what a request can carry is limited, what it adds up to isn't
   if (durable()) {
     options_.sync = settings.sync;
@@ -116,6 +120,7 @@ Datastore Databases::open(const std::string& name) {
   if (closed_) fail_closed("open(\"" + name + "\")");
   const auto found = stores_.find(name);
   if (found != stores_.end()) return found->second;
+  if (given_) throw Error(Errc::invalid_argument, "open: there is no store " + name + " here");
   if (!can_be_a_name(name)) {
     throw Error(Errc::invalid_argument,
                 "open: a store's name has 1 to 255 bytes, none of them a slash or a control character, and "
@@ -235,6 +240,12 @@ void Databases::close() {
   }
   if (saver.joinable()) saver.join();
   std::exception_ptr first;
+  if (given_) {
+    for (auto& [name, store] : all()) store.on_expired(nullptr);
+    const std::lock_guard lock(mutex_);
+    stores_.clear();
+    return;
+  }
   for (const auto& [name, store] : all()) {
     try {
       cubby::close(prefix_ + name);

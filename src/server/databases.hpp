@@ -31,6 +31,8 @@ class Databases {
  public:
   /// Makes the folder if it isn't there. Throws cubby::Error, and SettingError for a key file that holds no key.
   explicit Databases(const Settings& settings);
+  /// Serves these stores, `db0` among them, and no other; they stay open when this object goes.
+  explicit Databases(std::map<std::string, Datastore> given);
   Databases(const Databases&) = delete;
   Databases& operator=(const Databases&) = delete;
   /// As close(), errors excepted.
@@ -49,7 +51,8 @@ class Databases {
   static std::optional<int> number_of(std::string_view name) noexcept;
   static std::string name_of(int number) { return "db" + std::to_string(number); }
 
-  bool durable() const noexcept { return !dir_.empty(); }
+  /// Whether there is something to save to.
+  bool durable() const noexcept { return !dir_.empty() || given_; }
   const std::filesystem::path& folder() const noexcept { return dir_; }
 
   /// How saving goes and went.
@@ -82,6 +85,7 @@ class Databases {
 
   const std::filesystem::path dir_;
   const std::string prefix_;
+  const bool given_;
   Options options_;
 
   mutable std::mutex mutex_;

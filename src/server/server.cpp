@@ -49,6 +49,15 @@ std::uint32_t notification_bits(std::string_view letters) noexcept {
 }  // namespace
 
 Server::Server(Settings settings) : run_id(new_run_id()), databases(settings), users(settings), settings_(std::move(settings)) {
+  begin();
+}
+
+Server::Server(Settings settings, std::map<std::string, Datastore> given)
+    : run_id(new_run_id()), databases(std::move(given)), users(settings), settings_(std::move(settings)) {
+  begin();
+}
+
+void Server::begin() {
   apply(settings_);
   databases.on_open([this](const std::string& store_name, Datastore& store) {
     store.on_expired([this, store_name](std::string_view key) {

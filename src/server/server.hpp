@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,6 +29,8 @@ class Server {
  public:
   /// Opens the stores. Throws cubby::Error, SettingError.
   explicit Server(Settings settings);
+  /// Serves these stores, `db0` among them, and no other; they stay open when this object goes.
+  Server(Settings settings, std::map<std::string, Datastore> given);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();
@@ -72,6 +75,7 @@ class Server {
   SlowLog slow_log;
 
  private:
+  void begin();
   void apply(const Settings& settings);
 
   mutable std::mutex mutex_;

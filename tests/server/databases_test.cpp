@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,6 +48,25 @@ TEST(Databases, InMemoryEachServerHasItsOwn) {
   EXPECT_EQ(names_of(one), (std::vector<std::string>{"db0", "sessions"}));
   EXPECT_EQ(names_of(other), std::vector<std::string>{"db0"});
   EXPECT_FALSE(one.durable());
+}
+
+TEST(Databases, ThoseGivenAreServedAndStayOpen) {
+  Datastore store = cubby::open("given");
+  {
+    Databases databases(std::map<std::string, Datastore>{{"db0", store}});
+    databases.open("db0").set("a", 1);
+    try {
+      databases.open("db1");
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Errc::invalid_argument);
+    }
+    EXPECT_TRUE(databases.durable());
+    databases.close();
+    EXPECT_TRUE(names_of(databases).empty());
+  }
+  EXPECT_EQ(store.get("a"), Value(1));
+  cubby::close("given");
 }
 
 TEST(Databases, RefuseNamesThatAreNoFolders) {
