@@ -348,6 +348,8 @@ class Source:
                 if self.quiet and name == b"SET" and word in (b"EXAT", b"PXAT") and past(arguments[place + 1]):
                     if word == b"PXAT" or as_integer(arguments[place + 1]) < 3000000000:
                         return False
+        if name in (b"DBSIZE", b"RANDOMKEY") and not self.quiet:
+            return False  # those keys are among them
         if name == b"HRANDFIELD" and len(arguments) > 2:
             number = as_integer(arguments[2])
             if number is not None and -(1 << 62) <= number < -1000:

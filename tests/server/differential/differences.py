@@ -13,6 +13,7 @@ import re
 #   FLUSHALL, SELECT, KEYS ...      in a transaction, while clients wait for elements: what works on a whole store takes effect
 #                                   between two parts of the transaction here, and the clients may be woken between them.
 #   a listener's own key events     they come behind the reply here, and before it there.
+#   DBSIZE after SET ... PXAT 1     Redis counts such a key until it happens to look at it.
 
 
 def is_error(reply):
