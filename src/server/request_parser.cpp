@@ -10,8 +10,6 @@ namespace cubby::server {
 
 namespace {
 
-constexpr std::size_t kLongestNumber = 32;
-
 int hex_digit(char byte) noexcept {
   if (byte >= '0' && byte <= '9') return byte - '0';
   const char lower = static_cast<char>(byte | 0x20);
@@ -19,6 +17,8 @@ int hex_digit(char byte) noexcept {
 }
 
 bool is_blank(char byte) noexcept { return std::isspace(static_cast<unsigned char>(byte)) != 0; }
+/// Of the blanks, \v and \f end no word.
+bool ends_word(char byte) noexcept { return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n'; }
 
 /// Takes one word, its quotes resolved, out of `line`. False if a quote is left open or text follows one.
 bool take_word(std::string_view line, std::size_t& place, std::string& word) {
@@ -26,7 +26,7 @@ bool take_word(std::string_view line, std::size_t& place, std::string& word) {
   for (; place < line.size(); ++place) {
     const char byte = line[place];
     if (quote == 0) {
-      if (is_blank(byte)) return true;
+      if (ends_word(byte)) return true;
       if (byte == '"' || byte == '\'') {
         quote = byte;
       } else {
@@ -83,30 +83,23 @@ RequestParser::Result RequestParser::next(std::string_view bytes, const Limits& 
                                            : next_line(bytes, limits, used, arguments);
 }
 
-RequestParser::Number RequestParser::read_number(std::string_view bytes, std::size_t& place, long long& number) {
-  std::size_t at = place;
-  bool negative = false;
-  if (at < bytes.size() && bytes[at] == '-') {
-    negative = true;
-    ++at;
-  }
-  const std::size_t first = at;
+RequestParser::Number RequestParser::read_number(std::string_view bytes, std::size_t& place, std::size_t longest,
+                                                 long long& number) {
+  const std::size_t end = bytes.substr(0, place + longest + 1).find('\r', place);
+  if (end == std::string_view::npos) return bytes.size() - place > longest ? Number::too_long : Number::incomplete;
+  if (end + 1 == bytes.size()) return Number::incomplete;
+  // As Redis reads numbers: one way to write each of them.
+  std::string_view digits = bytes.substr(place, end - place);
+  const bool negative = digits.starts_with('-');
+  if (negative) digits.remove_prefix(1);
+  if (digits.empty() || digits.size() > 18 || (digits[0] == '0' && (negative || digits.size() > 1))) return Number::wrong;
   long long value = 0;
-  while (at < bytes.size() && bytes[at] >= '0' && bytes[at] <= '9' && at - first < 18) value = value * 10 + (bytes[at++] - '0');
-  if (at + 1 >= bytes.size()) {
-    if (bytes.size() - place > kLongestNumber) return Number::too_long;
-    // What is there already may be wrong; it is said once the line is whole, as nobody can read an answer before that.
-    if (bytes.find('\r', place) == std::string_view::npos) return Number::incomplete;
-    if (bytes.size() < at + 2 && (at == bytes.size() || bytes[at] == '\r')) return Number::incomplete;
-    return Number::wrong;
-  }
-  if (bytes[at] != '\r' || at == first) {
-    const std::size_t end = bytes.find('\r', place);
-    if (end == std::string_view::npos) return bytes.size() - place > kLongestNumber ? Number::too_long : Number::incomplete;
-    return Number::wrong;
+  for (const char digit : digits) {
+    if (digit < '0' || digit > '9') return Number::wrong;
+    value = value * 10 + (digit - '0');
   }
   number = negative ? -value : value;
-  place = at + 2;  // Redis doesn't look at the byte behind the \r either
+  place = end + 2;  // Redis doesn't look at the byte behind the \r either
   return Number::read;
 }
 
@@ -115,7 +108,7 @@ RequestParser::Result RequestParser::next_array(std::string_view bytes, const Li
   if (!in_array_) {
     std::size_t place = 1;
     long long count = 0;
-    switch (read_number(bytes, place, count)) {
+    switch (read_number(bytes, place, limits.line, count)) {
       case Number::incomplete:
         return Result::incomplete;
       case Number::too_long:
@@ -147,7 +140,7 @@ RequestParser::Result RequestParser::next_array(std::string_view bytes, const Li
     }
     ++place;
     long long length = 0;
-    switch (read_number(bytes, place, length)) {
+    switch (read_number(bytes, place, limits.line, length)) {
       case Number::incomplete:
         return Result::incomplete;
       case Number::too_long:

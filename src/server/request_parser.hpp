@@ -52,9 +52,9 @@ class RequestParser {
 
   Result next_array(std::string_view bytes, const Limits& limits, std::size_t& used, std::vector<std::string_view>& arguments);
   Result next_line(std::string_view bytes, const Limits& limits, std::size_t& used, std::vector<std::string_view>& arguments);
-  /// Reads "<digits>\r\n" at `place`. Empty error: incomplete.
+  /// Reads "<digits>\r\n" at `place`, of `longest` bytes at most.
   enum class Number { read, incomplete, wrong, too_long };
-  static Number read_number(std::string_view bytes, std::size_t& place, long long& number);
+  static Number read_number(std::string_view bytes, std::size_t& place, std::size_t longest, long long& number);
   Result fail(std::string text);
 
   // Of the unfinished array.
