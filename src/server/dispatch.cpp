@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/dispatch.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -8,6 +10,7 @@
 #include <new>
 #include <utility>
 
+#include "server/arguments.hpp"
 #include "server/command_table.hpp"
 #include "server/server.hpp"
 
@@ -106,6 +109,10 @@ std::string forbidden(const Client& client, const CommandSpec& spec, Arguments a
   return all ? std::string() : "NOPERM this user has no permissions to access one of the keys used as arguments";
 }
 
+bool queued_needs_memory(const Client& client) {
+  return std::ranges::any_of(client.queued, [](const QueuedCommand& command) { return command.spec().has(kDenyOom); });
+}
+
 /// Why a command isn't run at all; empty: nothing is in its way. In Redis's order.
 std::string obstacle(Client& client, const CommandSpec& spec, Arguments arguments) {
   if (!spec.takes(arguments.size())) {
@@ -124,7 +131,8 @@ std::string obstacle(Client& client, const CommandSpec& spec, Arguments argument
     if (client.in_multi && spec.has(kNoMulti)) return "ERR Command not allowed inside a transaction";
     if (std::string text = forbidden(client, spec, arguments); !text.empty()) return text;
   }
-  if (spec.has(kDenyOom) && client.server().memory_full()) [[unlikely]] {
+  if (client.server().memory_full() &&
+      (spec.has(kDenyOom) || (client.in_multi && spec.name == "exec" && queued_needs_memory(client)))) [[unlikely]] {
     return "OOM command not allowed when used memory > 'maxmemory'.";
   }
   if (client.protocol == 2 && client.subscribed() && !spec.has(kSubscribed)) [[unlikely]] {
@@ -198,6 +206,12 @@ void execute_one(Client& client, const CommandTable::Slot* slot, Arguments argum
   Reply reply(out, client.protocol);
   ++client.commands;
   if (slot == nullptr) [[unlikely]] {
+    if (is_word(arguments[0], "POST") || is_word(arguments[0], "HOST:")) {
+      // A web page can make its reader's browser send such a request here, with commands in its body.
+      spdlog::warn("client closed, as it speaks HTTP client={}", client.id());
+      client.closing = true;
+      return;
+    }
     refuse(client, nullptr, unknown_command(arguments), reply);
   } else {
     const CommandSpec& spec = *slot->spec;
@@ -278,6 +292,16 @@ bool watches_hold(const Client& client) {
                      [](const Watch& watch) { return watch.store.unchanged(watch.key, watch.version); });
 }
 
+/// As call_command; a user who has become another one since MULTI may not do what the first one may.
+bool run_queued(Client& client, const Running& command, Keyspace& keys, Reply& reply, Events& events) {
+  if (std::string text = forbidden(client, *command.spec, command.arguments); !text.empty()) [[unlikely]] {
+    reply.error("NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. " +
+                text.substr(text.find(' ') + 1));
+    return false;
+  }
+  return call_command(client, *command.spec, command.arguments, keys, reply, events);
+}
+
 /// Runs commands on keys of the client's store at one instant. `watched`: only if the watches hold; false if they don't.
 bool run_together(Client& client, std::span<const Running> commands, bool watched, Reply& reply) {
   ByteBuffer& out = reply.out();
@@ -303,7 +327,7 @@ bool run_together(Client& client, std::span<const Running> commands, bool watche
     for (const Running& command : commands) {
       Events own(client.server().notifications() != 0);
       reply.set_protocol(client.protocol);
-      if (call_command(client, *command.spec, command.arguments, keyspace, reply, own)) {
+      if (run_queued(client, command, keyspace, reply, own)) {
         for (const Events::Event& event : own.all()) events.add(event.kind, event.name, event.key);
       } else {
         figures.add(Figures::errors);
@@ -312,6 +336,7 @@ bool run_together(Client& client, std::span<const Running> commands, bool watche
   };
   Events events(client.server().notifications() != 0);
   if (keys.empty()) {
+    if (watched && !watches_hold(client)) return false;
     Keyspace keyspace(client.store);
     run_all(keyspace, events);
     return true;
@@ -352,33 +377,36 @@ void execute_transaction(Client& client, Reply& reply) {
   ByteBuffer& out = reply.out();
   const std::size_t begin = out.size();
   reply.array(commands.size());
+  // The first commands on keys see to it that the watches hold at the instant at which they take effect. Those before them,
+  // such as SELECT, run at once; should the watches not hold after all, nothing has happened but that the client is in another
+  // store.
+  const std::string first_store = client.store_name;
   bool watched = !client.watches.empty();
-  bool held = true;
+  bool held = !watched || watches_hold(client);
   for (std::size_t first = 0; first < commands.size() && held;) {
-    if (stands_alone(*commands[first].spec)) {
-      held = !watched || watches_hold(client);
-      if (held) {
-        Keyspace keyspace(client.store);
-        Events events(client.server().notifications() != 0);
-        const std::string store_name = client.store_name;
-        reply.set_protocol(client.protocol);
-        if (call_command(client, *commands[first].spec, commands[first].arguments, keyspace, reply, events)) {
-          client.server().notify(store_name, events);
-        } else {
-          client.server().figures.mine().add(Figures::errors);
-        }
+    const CommandSpec& spec = *commands[first].spec;
+    if (stands_alone(spec)) {
+      Keyspace keyspace(client.store);
+      Events events(client.server().notifications() != 0);
+      const std::string store_name = client.store_name;
+      reply.set_protocol(client.protocol);
+      if (run_queued(client, commands[first], keyspace, reply, events)) {
+        client.server().notify(store_name, events);
+      } else {
+        client.server().figures.mine().add(Figures::errors);
       }
+      if (spec.has(kWrite) || spec.has(kAdmin)) watched = false;
       ++first;
     } else {
       std::size_t last = first;
       while (last < commands.size() && !stands_alone(*commands[last].spec)) ++last;
       held = run_together(client, std::span(commands).subspan(first, last - first), watched, reply);
+      watched = false;
       first = last;
     }
-    watched = false;
   }
-  if (commands.empty() && watched) held = watches_hold(client);
   if (!held) {
+    if (client.store_name != first_store) client.use(first_store);
     out.truncate(begin);
     reply.null_array();
   }
