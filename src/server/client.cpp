@@ -83,6 +83,7 @@ void Client::reset_session() {
 }
 
 void Client::leave() {
+  gone_.store(true, std::memory_order_relaxed);
   waiting_ = Waiting();
   blocked_.store(false, std::memory_order_relaxed);
   for (const std::string& channel : channels) server_.pubsub.unsubscribe(*this, channel);
@@ -120,11 +121,18 @@ void Client::publish_facts() {
   complete(facts);
   const std::lock_guard lock(facts_mutex_);
   facts_ = std::move(facts);
+  published_ = now;
 }
 
 ClientFacts Client::facts() const {
+  const auto now = std::chrono::steady_clock::now();
   const std::lock_guard lock(facts_mutex_);
-  return facts_;
+  ClientFacts facts = facts_;
+  // What has happened since is published soon; till then nothing has.
+  const auto since = std::chrono::duration_cast<std::chrono::seconds>(now - published_);
+  facts.age += since;
+  facts.idle += since;
+  return facts;
 }
 
 // --- blocking
@@ -174,7 +182,9 @@ void Client::sleep_for_elements(std::span<const std::string_view> keys, Timeout 
         state->wake_with_error(error);
         return true;
       }
-      if (state->client.expired()) return true;  // nothing shall be taken for nobody
+      // Nothing shall be taken for nobody.
+      const std::shared_ptr<Client> sleeper = state->client.lock();
+      if (sleeper == nullptr || sleeper->gone_.load(std::memory_order_relaxed)) return true;
       ByteBuffer bytes;
       Reply reply(bytes, state->protocol);
       Events events(state->server.notifications() != 0);

@@ -29,7 +29,8 @@ class QueuedCommand {
   const CommandSpec& spec() const noexcept { return *spec_; }
   /// Views into this object, which mustn't move meanwhile.
   std::vector<std::string_view> arguments() const;
-  std::size_t bytes() const noexcept { return text_.size(); }
+  /// Of memory.
+  std::size_t bytes() const noexcept { return sizeof *this + text_.capacity() + ends_.capacity() * sizeof(std::size_t); }
 
  private:
   const CommandSpec* spec_;
@@ -157,9 +158,11 @@ class Client : public std::enable_shared_from_this<Client> {
   const std::uint64_t id_;
   const std::chrono::steady_clock::time_point since_;
   std::atomic<bool> blocked_{false};
+  std::atomic<bool> gone_{false};  ///< nothing shall be taken for it any more
   Waiting waiting_;
   mutable std::mutex facts_mutex_;
   ClientFacts facts_;
+  std::chrono::steady_clock::time_point published_;
 };
 
 }  // namespace cubby::server
