@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/arguments.hpp"
 #include "server/dispatch.hpp"
 #include "server/server.hpp"
 #include "server/sign_in_guard.hpp"
@@ -24,6 +25,8 @@ constexpr std::size_t kSendAt = std::size_t{256} << 10;
 constexpr std::size_t kKeptBuffer = std::size_t{1} << 20;
 /// For whoever doesn't take the last replies.
 constexpr std::chrono::seconds kLastWords{10};
+/// Between two looks at whether the other side has everything.
+constexpr std::chrono::milliseconds kLook{10};
 
 /// The address without the port.
 std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
@@ -37,11 +40,27 @@ Connection::Connection(Server& server, IoThread& thread, Transport transport, st
       address_(std::move(address)),
       local_address_(std::move(local_address)) {}
 
+Connection::~Connection() {
+  if (!closed_) leave();
+}
+
+template <class F>
+void Connection::guarded(F&& f) {
+  try {
+    f();
+  } catch (const std::exception& error) {  // out of memory, say
+    thread_.in.reset();
+    thread_.out.reset();
+    if (!closed_) spdlog::error("serving a client failed client={} address={} reason=\"{}\"", id(), address_, error.what());
+    close(error.what());
+  }
+}
+
 void Connection::begin() {
-  server().clients.add(shared_from_this());
-  watched_ = EPOLLIN | EPOLLRDHUP;
-  thread_.watch(*this, transport_.descriptor(), watched_);
-  publish_facts();
+  guarded([&] {
+    watched_ = EPOLLIN | EPOLLRDHUP;
+    thread_.watch(*this, transport_.descriptor(), watched_);
+  });
   if (thread_.stopping()) finish();
 }
 
@@ -54,7 +73,10 @@ void Connection::watch_for(bool in, bool out) {
 }
 
 void Connection::ready(std::uint32_t events) {
-  if (closed_) return;
+  if (!closed_) guarded([&] { handle(events); });
+}
+
+void Connection::handle(std::uint32_t events) {
   // Behind the end of a Unix socket (EPOLLHUP) there may be requests still.
   if ((events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && paused())) {
     close("the connection was cut");
@@ -63,19 +85,20 @@ void Connection::ready(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) flush();
   if (closed_) return;
   if (paused()) {
-    // Nobody waits for the answer any more.
-    if ((events & EPOLLRDHUP) != 0 && !closing) {
-      close("the client has left");
-      return;
+    if ((events & EPOLLRDHUP) != 0) {
+      ended_ = true;
+      // Nobody waits for the answer any more.
+      if (!closing) return close("the client has left");
     }
-    // What comes now is looked at later.
-    if ((events & EPOLLIN) != 0) watch_for(false, (watched_ & EPOLLOUT) != 0);
+    // What comes now is looked at later, and what is delayed goes later.
+    watch_for((watched_ & EPOLLIN) != 0 && (events & (EPOLLIN | EPOLLRDHUP)) == 0, (watched_ & EPOLLOUT) != 0 && !delayed_);
     return;
   }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0 || transport_.wants_to_write()) read();
 }
 
-void Connection::read() {
+std::size_t Connection::read() {
+  std::size_t bytes = 0;
   do {
     ByteBuffer& in = in_.empty() ? thread_.in : in_;
     const std::size_t wanted = parser_.wanted() > in.size() ? parser_.wanted() - in.size() : 0;
@@ -85,10 +108,10 @@ void Connection::read() {
     switch (result.status) {
       case Transport::Status::later:
         watch_for(true, unsent() != 0 || transport_.wants_to_write());
-        return;
+        return bytes;
       case Transport::Status::failed:
         close(transport_.error());
-        return;
+        return bytes;
       case Transport::Status::ended:
         ended_ = true;
         if (unsent() == 0) {
@@ -97,15 +120,17 @@ void Connection::read() {
           closing = true;
           watch_for(false, true);
         }
-        return;
+        return bytes;
       case Transport::Status::done:
         break;
     }
     in.add(result.bytes);
+    bytes += result.bytes;
     last_active = thread_.now();
     server().figures.mine().add(Figures::bytes_in, result.bytes);
     execute_from(in);
   } while (!closed_ && !paused() && transport_.has_more());
+  return bytes;
 }
 
 void Connection::execute_from(ByteBuffer& in) {
@@ -146,7 +171,8 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
     limits.request = thread_.limits().request;
   }
   // Before signing in, what comes behind AUTH is under other limits than what comes before.
-  const std::size_t most = user == nullptr ? 1 : IoThread::kBatch;
+  const bool on_alert = thread_.sign_ins().on_alert(thread_.now());
+  const std::size_t most = user == nullptr || on_alert ? 1 : IoThread::kBatch;
   std::array<std::size_t, IoThread::kBatch> begins;
   std::size_t count = 0;
   auto result = RequestParser::Result::incomplete;
@@ -165,6 +191,11 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
     if (is_line) break;
   }
   if (count != 0) {
+    if (on_alert && wait_to_sign_in(thread_.requests[0])) {
+      place = begins[0];
+      parser_.reset();
+      return false;
+    }
     const unsigned failures = failed_sign_ins;
     const std::size_t done = execute_all(*this, std::span(thread_.requests).first(count), out);
     unsent_replies_ += done;
@@ -191,10 +222,21 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
 
 void Connection::slow_down() {
   const auto wait = thread_.sign_ins().failed(host_of(address_), thread_.now());
-  server().figures.mine().add(Figures::auth_failures);
   spdlog::warn("sign-in failed client={} address={} answered_after_ms={}", id(), address_, wait.count());
+  delay(wait);
+}
+
+bool Connection::wait_to_sign_in(Arguments request) {
+  if (!is_word(request[0], "AUTH") && !is_word(request[0], "HELLO")) return false;
+  const auto wait = thread_.sign_ins().wait_before(host_of(address_), thread_.now());
+  if (wait.count() <= 0) return false;
+  delay(wait);
+  return true;
+}
+
+void Connection::delay(std::chrono::milliseconds time) {
   delayed_ = true;
-  thread_.call_at(thread_.now() + wait, [weak = weak_from_this()] {
+  thread_.call_at(thread_.now() + time, [weak = weak_from_this()] {
     if (const auto client = weak.lock()) {
       auto& connection = static_cast<Connection&>(*client);
       connection.delayed_ = false;
@@ -205,20 +247,24 @@ void Connection::slow_down() {
 
 void Connection::go_on() {
   if (closed_) return;
-  flush();
-  if (closed_ || paused()) return;
-  if (!in_.empty()) {
-    execute_from(in_);
+  guarded([&] {
+    flush();
     if (closed_ || paused()) return;
-  }
-  if (transport_.has_more()) read();
-  if (!closed_ && !paused()) watch_for(true, unsent() != 0);
+    if (!in_.empty()) {
+      execute_from(in_);
+      if (closed_ || paused()) return;
+    }
+    if (transport_.has_more()) read();
+    if (!closed_ && !paused()) watch_for(true, unsent() != 0 || transport_.wants_to_write());
+  });
 }
 
 void Connection::awake(ByteBuffer reply) {
   if (closed_) return;
   last_active = thread_.now();
-  if (reply_mode == ReplyMode::on) out_.append(reply.view());
+  guarded([&] {
+    if (reply_mode == ReplyMode::on) out_.append(reply.view());
+  });
   go_on();
 }
 
@@ -250,7 +296,7 @@ void Connection::send_out() {
   out.clear();
   if (out.capacity() > kKeptBuffer) out.reset();
   if (unsent() == 0) {
-    if (closing && !delayed_) close("done");
+    if (closing && !delayed_) hang_up();
   } else {
     check_output();
   }
@@ -274,20 +320,23 @@ void Connection::flush() {
   out_.reset();
   sent_ = 0;
   unsent_replies_ = 0;
-  if (closing) {
-    close("done");
-    return;
-  }
+  if (closing) return hang_up();
   watch_for((watched_ & EPOLLIN) != 0, false);
 }
 
 void Connection::check_output() {
   const IoThread::Limits& limits = thread_.limits();
-  const std::size_t most = subscribed() ? limits.messages : limits.output;
-  const bool too_deep = unsent_replies_ > limits.pipeline;
-  if (unsent() <= most && !too_deep) return;
-  server().figures.mine().add(Figures::output_limit_disconnections);
-  close(too_deep ? "pipeline-depth: so many requests without reading the replies" : "client-output-buffer-limit");
+  if (unsent() > (subscribed() ? limits.messages : limits.output)) {
+    server().figures.mine().add(Figures::output_limit_disconnections);
+    close("client-output-buffer-limit");
+  } else if (unsent_replies_ > limits.pipeline && !closing) {
+    server().figures.mine().add(Figures::output_limit_disconnections);
+    spdlog::warn("client sends requests without reading the replies client={} address={} replies={} pipeline_depth={}", id(),
+                 address_, unsent_replies_, limits.pipeline);
+    Reply(out_, protocol)
+        .error("ERR more requests than pipeline-depth (" + std::to_string(limits.pipeline) + ") without reading the replies");
+    closing = true;
+  }
 }
 
 void Connection::deliver(std::shared_ptr<const std::string> message) {
@@ -313,14 +362,16 @@ void Connection::take_messages() {
     message_bytes_ = 0;
     messages_announced_ = false;
   }
-  if (closed_) return;
+  if (closed_ || closing) return;
   if (too_slow_.load(std::memory_order_relaxed)) {
     server().figures.mine().add(Figures::output_limit_disconnections);
     close("client-output-buffer-limit: messages come faster than they are read");
     return;
   }
-  for (const auto& message : messages) thread_.out.append(*message);
-  send_out();
+  guarded([&] {
+    for (const auto& message : messages) thread_.out.append(*message);
+    send_out();
+  });
 }
 
 // --- the end
@@ -352,10 +403,34 @@ bool Connection::tick() {
 
 void Connection::finish() {
   if (closed_) return;
-  if (!paused()) read();
+  guarded([&] {
+    // What has come by now. There may be no end to what is still to come.
+    for (std::size_t left = transport_.received(); !closed_ && !paused();) {
+      const std::size_t bytes = read();
+      if (bytes == 0 || bytes >= left) break;
+      left -= bytes;
+    }
+    if (closed_) return;
+    closing = true;
+    if (blocked() || delayed_) return close("the server stops");
+    if (unsent() == 0) hang_up();
+  });
+}
+
+void Connection::hang_up() {
+  if (std::exchange(hung_up_, true)) return;
+  transport_.end_output();
+  linger();
+}
+
+/// The system throws away what it hasn't sent yet if more comes in for a socket that is closed.
+void Connection::linger() {
   if (closed_) return;
-  closing = true;
-  if (unsent() == 0 || delayed_) close("the server stops");
+  if (transport_.discard_input() == Transport::Status::failed || transport_.all_sent()) return close("done");
+  // Nothing tells of it, so one looks; tick() ends it.
+  thread_.call_at(thread_.now() + kLook, [weak = weak_from_this()] {
+    if (const auto client = weak.lock()) static_cast<Connection&>(*client).linger();
+  });
 }
 
 void Connection::close(std::string_view why) {

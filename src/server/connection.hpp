@@ -23,8 +23,9 @@ namespace cubby::server {
 class Connection final : public Client {
  public:
   Connection(Server& server, IoThread& thread, Transport transport, std::string address, std::string local_address);
+  ~Connection() override;
 
-  // --- for its thread
+  // --- for its thread. Whatever goes wrong costs this connection only.
   void begin();
   /// `events` of epoll.
   void ready(std::uint32_t events);
@@ -47,14 +48,22 @@ class Connection final : public Client {
 
   /// Nothing more is executed for now.
   bool paused() const noexcept { return blocked() || delayed_ || closing; }
+  template <class F>
+  void guarded(F&& f);
+  void handle(std::uint32_t events);
   std::shared_ptr<Connection> self() { return std::static_pointer_cast<Connection>(shared_from_this()); }
-  void read();
+  /// How many bytes came.
+  std::size_t read();
   void execute_from(ByteBuffer& in);
   /// Parses and runs what `in` has from `place` on, up to a batch. False: there is no whole request, or it mustn't run.
   bool execute_batch(std::string_view in, std::size_t& place, ByteBuffer& out);
   /// What waits in in_ after a pause.
   void go_on();
+  /// After a wrong password.
   void slow_down();
+  /// Whether the request has to wait for its turn, as it tries a password.
+  bool wait_to_sign_in(Arguments request);
+  void delay(std::chrono::milliseconds time);
   /// Sends the thread's output, or keeps what can't be sent now.
   void send_out();
   void flush();
@@ -62,6 +71,9 @@ class Connection final : public Client {
   void watch_for(bool in, bool out);
   std::size_t unsent() const noexcept { return out_.size() - sent_; }
   void check_output();
+  /// Everything is sent: closes once the other side has it.
+  void hang_up();
+  void linger();
 
   IoThread& thread_;
   Transport transport_;
@@ -73,6 +85,7 @@ class Connection final : public Client {
   std::uint32_t watched_ = 0;
   bool delayed_ = false;  ///< after wrong passwords: output too waits
   bool ended_ = false;    ///< the other side will send no more
+  bool hung_up_ = false;
   bool closed_ = false;
   Clock::time_point closing_since_{};
   std::uint64_t published_commands_ = 0;

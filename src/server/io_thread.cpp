@@ -24,6 +24,9 @@ constexpr std::chrono::seconds kTimeToFinish{5};
 
 [[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
+/// Whose thread this is.
+thread_local const IoThread* current_thread = nullptr;
+
 }  // namespace
 
 IoThread::IoThread(Server& server, SignInGuard& sign_ins) : server_(server), sign_ins_(sign_ins) {
@@ -52,8 +55,8 @@ void IoThread::start() {
   thread_ = std::thread([this] { run(); });
 }
 
-void IoThread::stop() {
-  if (!thread_.joinable()) return;
+void IoThread::begin_to_stop() {
+  if (!thread_.joinable() || std::exchange(told_to_stop_, true)) return;
   post([this] {
     stopping_ = true;
     stop_by_ = now_ + kTimeToFinish;
@@ -61,7 +64,11 @@ void IoThread::stop() {
     for (const auto& [key, connection] : connections_) all.push_back(connection);
     for (const auto& connection : all) connection->finish();
   });
-  thread_.join();
+}
+
+void IoThread::stop() {
+  begin_to_stop();
+  if (thread_.joinable()) thread_.join();
 }
 
 void IoThread::post(std::function<void()> f) {
@@ -72,7 +79,7 @@ void IoThread::post(std::function<void()> f) {
     wake = !std::exchange(woken_, true);
   }
   // The thread itself looks before it sleeps.
-  if (wake && std::this_thread::get_id() != thread_.get_id()) {
+  if (wake && current_thread != this) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);
   }
@@ -116,6 +123,7 @@ int IoThread::wait_ms() const {
 }
 
 void IoThread::run() {
+  current_thread = this;
   constexpr int kEvents = 256;
   std::array<::epoll_event, kEvents> events;
   while (!stopping_ || !connections_.empty()) {

@@ -26,7 +26,7 @@ class Connection;
 class Server;
 class SignInGuard;
 
-/// Thread safety: post(), add() and stop() from any thread; all else belongs to the thread itself.
+/// Thread safety: post() and add() from any thread, starting and stopping from one; all else belongs to the thread itself.
 class IoThread {
  public:
   using Clock = std::chrono::steady_clock;
@@ -44,7 +44,8 @@ class IoThread {
 
   void start();
   /// Lets each connection finish what it has received and send what it has to say, for some seconds at most, and ends the
-  /// thread.
+  /// thread: begin_to_stop() tells it so, and stop() waits for it too.
+  void begin_to_stop();
   void stop();
   /// Calls `f` on the thread.
   void post(std::function<void()> f);
@@ -81,6 +82,7 @@ class IoThread {
   int epoll_ = -1;
   int wake_ = -1;
   std::thread thread_;
+  bool told_to_stop_ = false;  ///< of the thread that stops it
   Limits limits_{};
   std::atomic<std::size_t> message_limit_{0};
   Clock::time_point now_, next_tick_, stop_by_;

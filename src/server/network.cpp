@@ -16,6 +16,8 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -112,6 +114,8 @@ void set_option(int descriptor, int level, int option, int value) {
 }  // namespace
 
 Network::Network(Server& server) : server_(server), context_(std::make_unique<asio::io_context>(1)) {
+  // OpenSSL writes to sockets without saying that it minds no signal.
+  std::signal(SIGPIPE, SIG_IGN);
   const Settings settings = server.settings();
   if (settings.tls_port != 0) tls_ = std::make_unique<TlsContext>(settings);
   if (settings.port != 0) open_tcp(settings.bind, settings.port, false);
@@ -210,13 +214,22 @@ void Network::enter(int descriptor, bool tls, const std::string& address, const 
     server_.figures.mine().add(Figures::rejected_connections);
     Transport refused(descriptor);
     if (!tls) refused.send("-ERR max number of clients reached\r\n");
-    spdlog::warn("client refused address={} reason=\"maxclients {} reached\"", address, settings.maxclients);
+    // Not a line for each of those who come in crowds.
+    const auto now = std::chrono::steady_clock::now();
+    if (now - refusal_logged_ >= std::chrono::seconds(1)) {
+      refusal_logged_ = now;
+      spdlog::warn("client refused address={} reason=\"maxclients {} reached\"", address, settings.maxclients);
+    }
     return;
   }
   try {
     IoThread& thread = *threads_[next_thread_++ % threads_.size()];
     auto transport = tls ? Transport(descriptor, *tls_) : Transport(descriptor);
-    thread.add(std::make_shared<Connection>(server_, thread, std::move(transport), address, local_address));
+    auto connection = std::make_shared<Connection>(server_, thread, std::move(transport), address, local_address);
+    // Counted before the next one comes.
+    connection->publish_facts();
+    server_.clients.add(connection);
+    thread.add(std::move(connection));
     spdlog::debug("client connected address={} tls={}", address, tls);
   } catch (const std::exception& error) {
     spdlog::error("client refused address={} reason=\"{}\"", address, error.what());
@@ -238,6 +251,7 @@ void Network::run() {
   while (!stopping_.load(std::memory_order_relaxed) && context_->run_one() != 0) {
   }
   for (const auto& door : doors_) door->close();
+  for (const auto& thread : threads_) thread->begin_to_stop();
   for (const auto& thread : threads_) thread->stop();
   timer.cancel();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -25,7 +26,8 @@ class TlsContext;
 /// Thread safety: stop() from any thread and from signal handlers that asio runs; the rest from the one that made it.
 class Network {
  public:
-  /// Opens the doors, so that clients may queue before them. Throws SettingError that names the address and what is wrong.
+  /// Opens the doors, so that clients may queue before them; SIGPIPE is ignored from then on. Throws SettingError that names
+  /// the address and what is wrong.
   explicit Network(Server& server);
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
@@ -61,6 +63,7 @@ class Network {
   std::string unix_path_;
   int port_ = 0;
   std::size_t next_thread_ = 0;
+  std::chrono::steady_clock::time_point refusal_logged_{};
   std::atomic<bool> stopping_{false};
 };
 

@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,6 +46,8 @@ TlsContext::TlsContext(const Settings& settings) : context_(SSL_CTX_new(TLS_serv
   if (SSL_CTX_use_certificate_chain_file(context, settings.tls_cert_file.c_str()) != 1) {
     fail("tls-cert-file", settings.tls_cert_file);
   }
+  // OpenSSL would ask the terminal for the password of a key.
+  SSL_CTX_set_default_passwd_cb(context, [](char*, int, int, void*) { return -1; });
   if (SSL_CTX_use_PrivateKey_file(context, settings.tls_key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
     fail("tls-key-file", settings.tls_key_file);
   }
@@ -84,7 +87,7 @@ void Transport::close() noexcept {
   if (descriptor_ < 0) return;
   if (tls_ != nullptr) {
     ERR_clear_error();
-    if (SSL_is_init_finished(tls_.get()) != 0) SSL_shutdown(tls_.get());  // tells the other side; its answer isn't awaited
+    if (SSL_is_init_finished(tls_.get()) != 0) SSL_shutdown(tls_.get());  // as end_output(), unless it has said so
     ERR_clear_error();
     tls_.reset();
   }
@@ -131,6 +134,40 @@ Transport::Result Transport::send(std::string_view bytes) {
   }
   const ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   return count >= 0 ? Result{Status::done, static_cast<std::size_t>(count)} : failed();
+}
+
+std::size_t Transport::received() const noexcept {
+  int count = 0;
+  return ::ioctl(descriptor_, FIONREAD, &count) == 0 ? static_cast<std::size_t>(std::max(count, 0)) : 0;
+}
+
+void Transport::end_output() noexcept {
+  if (tls_ != nullptr && SSL_is_init_finished(tls_.get()) != 0) {
+    ERR_clear_error();
+    SSL_shutdown(tls_.get());  // tells the other side; its answer isn't awaited
+    ERR_clear_error();
+  }
+  ::shutdown(descriptor_, SHUT_WR);
+}
+
+Transport::Status Transport::discard_input() noexcept {
+  char bytes[4096];
+  // Who sends without end is looked at again later.
+  for (int piece = 0; piece < 64; ++piece) {
+    const ssize_t count = ::recv(descriptor_, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (count == 0) return Status::ended;
+    if (count < 0) return errno == EAGAIN || errno == EINTR ? Status::later : Status::failed;
+  }
+  return Status::later;
+}
+
+bool Transport::all_sent() const noexcept {
+  int domain = 0;
+  ::socklen_t size = sizeof domain;
+  ::getsockopt(descriptor_, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+  if (domain == AF_UNIX) return true;  // what was sent is with the other side at once
+  int count = 0;
+  return ::ioctl(descriptor_, TIOCOUTQ, &count) != 0 || count == 0;
 }
 
 bool Transport::has_more() const noexcept { return tls_ != nullptr && SSL_pending(tls_.get()) > 0; }

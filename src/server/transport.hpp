@@ -58,6 +58,17 @@ class Transport {
   Result send(std::string_view bytes);
   /// Received bytes that the socket knows nothing of any more.
   bool has_more() const noexcept;
+  /// How many bytes the system has received that nobody has read.
+  std::size_t received() const noexcept;
+
+  // The end of a conversation, in which the other side may go on talking.
+  /// Says that nothing more is sent.
+  void end_output() noexcept;
+  /// Reads what has come, and forgets it. `failed` if the connection is cut, else `later` or `ended`.
+  Status discard_input() noexcept;
+  /// Whether closing loses nothing: the other side's system has all that was sent.
+  bool all_sent() const noexcept;
+
   /// TLS may have to write before it can read.
   bool wants_to_write() const noexcept { return wants_to_write_; }
   const std::string& error() const noexcept { return error_; }
