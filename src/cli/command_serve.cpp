@@ -14,10 +14,13 @@
 #include <cubby/cubby.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "cli/exit_codes.hpp"
 #include "cli/invocation.hpp"
+#include "server/http_server.hpp"
 #include "server/network.hpp"
+#include "server/open_files.hpp"
 #include "server/server.hpp"
 
 namespace cubby::cli {
@@ -93,7 +96,7 @@ void start_log(const Settings& settings) {
 std::string list_of(const std::vector<std::string>& all) { return fmt::format("{}", fmt::join(all, ", ")); }
 
 Result serve(const ServeOptions& options) {
-  const Settings settings = [&] {
+  Settings settings = [&] {
     try {
       return read_settings(options);
     } catch (const server::SettingError& error) {
@@ -101,9 +104,17 @@ Result serve(const ServeOptions& options) {
     }
   }();
   start_log(settings);
+  if (const std::size_t room = server::make_room_for_clients(settings.maxclients); room < settings.maxclients) {
+    if (room == 0) throw UsageError("the system lets this process open too few files: raise the limit (ulimit -n)");
+    spdlog::warn("maxclients lowered from={} to={} reason=\"the system lets this process open no more files (ulimit -n)\"",
+                 settings.maxclients, room);
+    settings.maxclients = room;
+  }
   try {
     server::Server server(settings);
     server::Network network(server);
+    std::optional<server::HttpServer> http;
+    if (settings.http_port != 0) http.emplace(server, network.context(), network.sign_ins(), settings.http_port);
     std::atomic<bool> save{true};
     server.on_shutdown = [&](bool with_checkpoints) {
       save = with_checkpoints;
@@ -125,10 +136,12 @@ Result serve(const ServeOptions& options) {
     fmt::print("cubby {} serves on {} with {} thread{}{}\n", CUBBY_VERSION, list_of(network.addresses()), network.threads(),
                network.threads() == 1 ? "" : "s",
                settings.dir.empty() ? ", in memory" : fmt::format(", data in {}", settings.dir));
+    if (http) fmt::print("dashboard: {}\n", http->urls().front());
     std::fflush(stdout);
     spdlog::info("ready version={} addresses=\"{}\" threads={} dir=\"{}\" stores={}", CUBBY_VERSION,
                  list_of(network.addresses()), network.threads(), settings.dir, server.databases.all().size());
     network.run();
+    http.reset();
     spdlog::info("stopped accepting and answering clients; closing the stores checkpoints={}", save.load());
     if (!save) {
       // Their logs have everything: they are left as if the process had been killed.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/client.hpp"
+#include "server/open_files.hpp"
 
 namespace cubby::server {
 
@@ -84,6 +85,12 @@ void Server::change(std::span<const std::pair<std::string, std::string>> changes
   Settings changed = settings_;
   for (const auto& [name, value] : changes) changed.set(name, std::array{value});
   changed.check();
+  if (changed.maxclients > settings_.maxclients) {
+    const std::size_t room = make_room_for_clients(changed.maxclients);
+    if (room < changed.maxclients) {
+      throw SettingError("maxclients: the system is not able to handle so many clients, try with " + std::to_string(room));
+    }
+  }
   const bool new_password = changed.requirepass != settings_.requirepass;
   settings_ = std::move(changed);
   if (new_password) users.set_default_password(settings_.requirepass);
