@@ -3,15 +3,16 @@
 
 import re
 
-# One command a line. (a|b) one of them, ...? perhaps, {...}+ one to four times. $s $l $h $k: a key that is mostly a string, a
-# list, a hash, or any. $v value, $f field, $i small integer, $n count, $o offset, $d decimal, $rel $prel: relative times, $at
-# $pat: absolute ones, $db, $t: a blocking command's timeout, $g: glob. A number in front is the weight, 10 if there is none.
+# One command a line; the number in front is the weight. (a|b) one of them, ...? perhaps, {...}+ one to four times. $s $l $h $k: a key
+# that is mostly a string, a list, a hash, or any; $m a list that others are moved to. $v value, $e element, $f field, $i small integer,
+# $n count, $o offset, $d decimal, $rel $prel relative times, $at $pat absolute ones, $db, $t a blocking command's timeout, $g glob,
+# $c channel, $p pattern.
 GRAMMAR = r"""
 3 PING $v?
 3 ECHO $v
 3 SELECT $db
 1 HELLO (2|3)? {SETNAME name}?
-1 AUTH (default|nobody)? $v
+1 AUTH default $v
 1 RESET
 1 CLIENT (ID|INFO|GETNAME|HELP|GETREDIR)
 1 CLIENT SETNAME (a|b|conn-7)
@@ -69,24 +70,27 @@ GRAMMAR = r"""
 1 FLUSHALL (SYNC|ASYNC)?
 3 OBJECT (ENCODING|REFCOUNT|IDLETIME) $k
 1 OBJECT HELP
-15 LPUSH $l {$v}+
-15 RPUSH $l {$v}+
-4 LPUSHX $l {$v}+
-4 RPUSHX $l {$v}+
+25 LPUSH $l {$e}+
+30 RPUSH $l {$e}+
+8 RPUSH $m {$e}+
+4 LPOP $m
+4 LRANGE $m 0 -1
+4 LPUSHX $l {$e}+
+4 RPUSHX $l {$e}+
 10 LPOP $l $n?
 10 RPOP $l $n?
 6 LLEN $l
 12 LRANGE $l $i $i
 8 LINDEX $l $i
-8 LSET $l $i $v
-8 LINSERT $l (BEFORE|AFTER) $v $v
-8 LREM $l $i $v
+8 LSET $l $i $e
+8 LINSERT $l (BEFORE|AFTER) $e $e
+8 LREM $l $i $e
 6 LTRIM $l $i $i
-8 LPOS $l $v {RANK $i}? {COUNT $n}? {MAXLEN $n}?
+8 LPOS $l $e {RANK $i}? {COUNT $n}? {MAXLEN $n}?
 8 LMOVE $l $l (LEFT|RIGHT) (LEFT|RIGHT)
 6 RPOPLPUSH $l $l
-6 LMPOP $n {$l}+ (LEFT|RIGHT) {COUNT $n}?
-15 HSET $h {$f $v}+
+6 LMPOP (1 $l|2 $l $l|3 $l $l $l|$n {$l}+) (LEFT|RIGHT) {COUNT $n}?
+30 HSET $h {$f $v}+
 6 HSETNX $h $f $v
 10 HGET $h $f
 8 HMGET $h {$f}+
@@ -101,9 +105,9 @@ GRAMMAR = r"""
 10 HINCRBYFLOAT $h $f $d
 5 HSTRLEN $h $f
 4 HRANDFIELD $h {$n WITHVALUES?}?
-8 MULTI
-8 EXEC
-2 DISCARD
+10 MULTI
+3 EXEC
+1 DISCARD
 4 WATCH {$k}+
 2 UNWATCH
 5 PUBLISH (news|sport|a.b) $v
@@ -119,13 +123,15 @@ GRAMMAR = r"""
 1 NOSUCHCOMMAND $v $v
 """
 
-# Sent alone, as their replies may have to wait.
+# Sent alone, as their replies may have to wait. Nobody waits for two lists of which one is moved to the other: Redis serves who
+# waits for the first before those who wait for the second, and here it is the other way round.
 BLOCKING = r"""
 10 BLPOP {$l}+ $t
 10 BRPOP {$l}+ $t
-10 BLMOVE $l $l (LEFT|RIGHT) (LEFT|RIGHT) $t
-10 BLMPOP $t $n {$l}+ (LEFT|RIGHT) {COUNT $n}?
-6 BRPOPLPUSH $l $l $t
+6 BLPOP $m $t
+12 BLMOVE ($l|$m) $m (LEFT|RIGHT) (LEFT|RIGHT) $t
+10 BLMPOP $t (1 $l|2 $l $l|$n {$l}+) (LEFT|RIGHT) {COUNT $n}?
+6 BRPOPLPUSH ($l|$m) $m $t
 """
 
 # What a connection that listens sends.
@@ -165,7 +171,7 @@ VALUES = [b"", b"0", b"1", b"-7", b"10", b"3.5", b"007", b"+5", b"92233720368547
           b"9223372036854775800", b"12345678901234567890", b"true", b"null", b"abc", b"hello world", b"a", b"b", b"c", b"\xc3\xa4",
           b"\xff\xfe\x00", b"with\r\nline", b"\x00", b"\"quoted\"", b"{}", b"[1]", b"1e5", b"1.50", b" 1", b"x" * 70,
           b"y" * 600, b"-0", b"-1.5", b"0.1", b"1e-7", b"100000000000000000000", b"inf"]
-FIELDS = [b"f1", b"f2", b"f3", b"f10", b"F", b"", b"\xff", b"a b", b"7"]
+FIELDS = [b"f10", b"F", b"", b"\xff", b"a b", b"7"]
 DECIMALS = [b"0.1", b"-0.1", b"1", b"3.0e3", b"1.5", b"100", b"-5", b"0.0000001", b"1e17", b"123456789.125", b"0", b"10.50"]
 
 
@@ -224,7 +230,7 @@ def read_rule(text):
     return sequence("")
 
 
-VARIABLES = {"s", "l", "h", "k", "v", "f", "i", "n", "o", "d", "rel", "prel", "at", "pat", "db", "t", "g", "c", "p"}
+VARIABLES = {"s", "l", "h", "m", "k", "v", "e", "f", "i", "n", "o", "d", "rel", "prel", "at", "pat", "db", "t", "g", "c", "p"}
 
 
 def read_grammar(text):
@@ -268,12 +274,18 @@ class Source:
         random = self.random
         if name in ("s", "l", "h"):
             return self.key(name.encode())
+        if name == "m":
+            return b"m%d" % random.randint(1, 2)
         if name == "k":
             return self.key(random.choice((b"s", b"l", b"h")))
         if name == "v":
             return random.choice(VALUES) if random.random() < 0.7 else b"%d" % random.randint(-20, 200)
+        if name == "e":
+            return random.choice((b"a", b"b", b"c", b"1", b"2", b"-7")) if random.random() < 0.8 else random.choice(VALUES)
         if name == "f":
-            return random.choice(FIELDS) if random.random() < 0.8 else b"g%d" % random.randint(0, 60)
+            choice = random.random()
+            return b"f%d" % random.randint(1, 4) if choice < 0.6 else random.choice(FIELDS) if choice < 0.85 else (
+                b"g%d" % random.randint(0, 60))
         if name == "i":
             return b"%d" % random.choice((0, 1, 2, 3, 5, 10, -1, -2, -3, -10, 100, -100, random.randint(-40, 40)))
         if name == "n":
@@ -287,7 +299,7 @@ class Source:
         if name == "prel":
             return b"%d" % (self.span() * 1000 if random.random() < 0.9 else random.choice((0, -1, -100)))
         if name in ("at", "pat"):
-            time = random.choice(FUTURE) if random.random() < 0.75 else random.choice(PAST)
+            time = random.choice(FUTURE) if random.random() < 0.85 else random.choice(PAST)
             return b"%d" % (time * (1 if name == "at" else 1000))
         if name == "db":
             return random.choice((b"0", b"0", b"1", b"2", b"15", b"16", b"-1"))
@@ -297,11 +309,11 @@ class Source:
             return random.choice(GLOBS)
         return random.choice(CHANNELS if name == "c" else PATTERNS)
 
-    def make(self, grammar):
-        """A command, or None if time would decide what it does."""
+    def make(self, grammar, spoiled=0.12):
+        """A command, or None if time would decide what it does. So many of them are spoiled."""
         arguments = []
         self.random.choices(*grammar)[0].expand(self, arguments)
-        if self.random.random() < 0.12:
+        if self.random.random() < spoiled:
             self.spoil(arguments)
         if self.random.random() < 0.3:
             arguments[0] = arguments[0].lower()

@@ -8,6 +8,7 @@ import re
 #   CLIENT NO-TOUCH and SETINFO     Redis has them since 7.2.
 #   SHUTDOWN, BGSAVE, SAVE          end the server, or depend on its files.
 #   short times to live             time would decide.
+#   wrong passwords                 are answered the later here, the more of them there are.
 #   DEBUG SLEEP                     isn't for transactions here, as only the client sleeps, not the server.
 #   CLIENT REPLY OFF and SKIP       have tests of their own.
 #   FLUSHALL, SELECT, KEYS ...      in a transaction, while clients wait for elements: what works on a whole store takes effect

@@ -73,7 +73,12 @@ def make_round(random, name, size):
         else:
             connection = random.choice((0, 0, 1, 2, *range(PLAIN + SLEEPERS)))
             for _ in range(random.choice((1, 1, 3, 10, 30))):
-                if command := source.make(source.plain):
+                # A single mistake makes a transaction fail.
+                queues = connection in in_multi and random.random() < 0.9
+                command = source.make(source.plain, 0.01) if queues else source.make(source.plain)
+                if queues and random.random() < 0.15:
+                    command = [b"EXEC"]
+                if command:
                     name = command[0].upper()
                     if name == b"MULTI":
                         in_multi.add(connection)
