@@ -3,10 +3,12 @@
 
 import re
 
-# One command a line; the number in front is the weight. (a|b) one of them, ...? perhaps, {...}+ one to four times. $s $l $h $k: a key
-# that is mostly a string, a list, a hash, or any; $m a list that others are moved to. $v value, $e element, $f field, $i small integer,
-# $n count, $o offset, $d decimal, $rel $prel relative times, $at $pat absolute ones, $db, $t a blocking command's timeout, $g glob,
-# $c channel, $p pattern.
+# One command a line; the number in front is the weight. (a|b) one of them, ...? perhaps, {...}+ one to four times.
+#   $s $l $h $k     a key that is mostly a string, a list, a hash, or any; $m a list that others are moved to
+#   $v $e $f        value, element, field
+#   $i $n $o $d     small integer, count, offset, decimal
+#   $rel $prel      times from now, in seconds and milliseconds; $at $pat: since the epoch; $t a blocking command's timeout
+#   $db $g $c $p    database, glob, channel, pattern
 GRAMMAR = r"""
 3 PING $v?
 3 ECHO $v
