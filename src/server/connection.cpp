@@ -23,6 +23,7 @@ constexpr std::size_t kLargestRead = std::size_t{4} << 20;
 /// Output goes when it is so large, before everything received is executed.
 constexpr std::size_t kSendAt = std::size_t{256} << 10;
 constexpr std::size_t kKeptBuffer = std::size_t{1} << 20;
+constexpr std::size_t kKeptArguments = 1024;
 /// For whoever doesn't take the last replies.
 constexpr std::chrono::seconds kLastWords{10};
 /// Between two looks at whether the other side has everything.
@@ -198,6 +199,9 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
     }
     const unsigned failures = failed_sign_ins;
     const std::size_t done = execute_all(*this, std::span(thread_.requests).first(count), out);
+    for (auto& arguments : std::span(thread_.arguments).first(count)) {
+      if (arguments.capacity() > kKeptArguments) std::vector<std::string_view>().swap(arguments);
+    }
     unsent_replies_ += done;
     if (done != count) {
       // Those behind one that blocks are read again when it is done.

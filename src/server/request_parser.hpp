@@ -18,10 +18,10 @@ namespace cubby::server {
 class RequestParser {
  public:
   struct Limits {
-    std::size_t bulk = std::size_t{512} << 20;      ///< bytes of one argument
-    std::size_t arguments = std::size_t{1} << 20;   ///< of one request
-    std::size_t line = std::size_t{64} << 10;       ///< bytes of a line
-    std::size_t request = std::size_t{1024} << 20;  ///< bytes of one request
+    std::size_t bulk = std::size_t{512} << 20;           ///< bytes of one argument
+    std::size_t arguments = (std::size_t{1} << 31) - 1;  ///< of one request, which its bytes limit too
+    std::size_t line = std::size_t{64} << 10;            ///< bytes of a line
+    std::size_t request = std::size_t{1024} << 20;       ///< bytes of one request
   };
   /// Of who hasn't signed in: enough for AUTH and HELLO.
   static constexpr Limits unauthenticated() { return {.bulk = 16384, .arguments = 10, .line = 16384, .request = 65536}; }
