@@ -75,7 +75,7 @@ void move_or_sleep(Call& call, const ListMove& move, Timeout timeout) {
   if (const auto element = move_element(call.keys, call.events, move, OtherTypes::fail)) {
     return call.reply.bulk(ValueBytes(*element));
   }
-  if (call.keys.in_transaction()) return time_out(call.reply);
+  if (call.keys.in_transaction()) return call.reply.null();
   call.client.sleep_for_elements(
       std::span(&move.source, 1), timeout,
       [source = std::string(move.source), destination = std::string(move.destination), from = move.from, to = move.to](
