@@ -97,7 +97,7 @@ void DurableFolder::begin(std::uint32_t first_version) {
   std::uint32_t last = manifest_.checkpoint;
   for (const std::string& name : files.list(folder)) {
     const auto parsed = parse_name(name);
-    if (!parsed || (parsed->kind == FileName::Kind::window && !manifest_.closed)) continue;  // needed until the log is settled
+    if (!parsed || (parsed->kind == FileName::Kind::window && !manifest_.closed)) continue;  // segments may need it yet
     const bool needless =
         parsed->kind == FileName::Kind::window || parsed->kind == FileName::Kind::temporary ||
         (parsed->kind == FileName::Kind::checkpoint && parsed->generation != manifest_.checkpoint) ||
@@ -109,10 +109,9 @@ void DurableFolder::begin(std::uint32_t first_version) {
     }
   }
   if (!manifest_.closed) {
+    take_in_windows(files, folder, found_);
     // Those that don't count must not make the next generation come after one that is missing.
     last = found_.segments.empty() ? manifest_.checkpoint : found_.segments.back().header.generation;
-    for (auto each = found_.dropped.rbegin(); each != found_.dropped.rend(); ++each) files.remove(*each);
-    found_.dropped.clear();
   }
   Log::Settings log;
   log.files = &files;
@@ -126,12 +125,7 @@ void DurableFolder::begin(std::uint32_t first_version) {
   log.on_growth = settings_.on_growth;
   log_ = std::make_unique<Log>(std::move(log), last + 1, first_version);
   if (!manifest_.closed) {
-    settle_log(files, folder, found_, settings_.key);
-    // The segments' own files have everything now.
-    for (const std::string& name : files.list(folder)) {
-      const auto parsed = parse_name(name);
-      if (parsed && parsed->kind == FileName::Kind::window && parsed->generation != last + 1) files.remove(folder / name);
-    }
+    settle_log(files, found_, settings_.key);
   } else {
     Manifest open = manifest_;
     open.closed = false;

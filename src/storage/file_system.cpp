@@ -267,6 +267,13 @@ class RealFileSystem final : public FileSystem {
                                     [&](Descriptor file) { return std::make_unique<RealReservedFile>(std::move(file), path); });
   }
 
+  std::unique_ptr<ReservedFile> reopen(const fs::path& path) override {
+    Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK); }));
+    if (file.get() < 0) throw_io_error("opening", path, errno);
+    regular_size(file.get(), path);
+    return std::make_unique<RealReservedFile>(std::move(file), path);
+  }
+
   std::unique_ptr<MappedFile> map(const fs::path& path) override {
     Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK); }));
     if (file.get() < 0) throw_io_error("opening", path, errno);

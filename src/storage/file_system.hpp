@@ -72,7 +72,8 @@ class FileSystem {
     ReservedFile& operator=(const ReservedFile&) = delete;
     virtual ~ReservedFile() = default;
 
-    /// Writes all the bytes, which lie within the file. They survive the process from here on.
+    /// Writes all the bytes, which lie within the file. They survive the process from here on; if it dies meanwhile, a first
+    /// part of them does: whole pages of the file, but for its ends.
     virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
     /// Returns once everything written is on the disk.
     virtual void sync() = 0;
@@ -129,6 +130,8 @@ class FileSystem {
   virtual std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t size) = 0;
   /// The same, to be written by calls.
   virtual std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t size) = 0;
+  /// A file that is there, to be written in place by calls.
+  virtual std::unique_ptr<ReservedFile> reopen(const std::filesystem::path& path) = 0;
   /// A file that is there, to be read and written in place.
   virtual std::unique_ptr<MappedFile> map(const std::filesystem::path& path) = 0;
 

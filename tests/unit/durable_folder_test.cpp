@@ -7,105 +7,19 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 #include <shared_mutex>
 
-#include "simulated_disk.hpp"
+#include "numbers.hpp"
 
 namespace cubby::detail {
 namespace {
 
+using cubby::testing::Numbers;
+using cubby::testing::seed;
 using cubby::testing::SimulatedDisk;
-
-/// A store that holds one number, and whose log holds each that it was set to.
-class Numbers {
- public:
-  Numbers(SimulatedDisk& disk, Sync sync, std::optional<EncryptionKey> key = {}) {
-    DurableFolder::Settings settings;
-    settings.files = &disk;
-    settings.folder = "/data/store";
-    settings.key = key;
-    settings.sync = sync;
-    settings.checkpoint_after = 64 << 10;
-    settings.wait_for_publishers = [] {};
-    settings.on_growth = [] {};
-    folder_ = std::make_unique<DurableFolder>(std::move(settings));
-    folder_->load([this](const LoggedOperation& operation) { last_ = operation.value->as_int(); },
-                  [this](const LoggedOperation& operation) {
-                    // One after the other, from where the checkpoint ends.
-                    EXPECT_EQ(operation.value->as_int(), last_ + 1);
-                    last_ = operation.value->as_int();
-                  });
-    folder_->begin(version_);
-  }
-
-  std::int64_t last() const { return last_; }
-  Log& log() { return folder_->log(); }
-
-  /// Appends the next number, with a text of this length beside it; acknowledged when it returns.
-  void append(std::size_t text) {
-    const Value number(last_ + 1);
-    LoggedOperation first;
-    first.code = OperationCode::set;
-    first.key = "number";
-    first.value = &number;
-    OperationWriter measure;
-    measure.write(first);
-    const Log::Record record = log().reserve(version_, measure.body_size() + (text & ~std::size_t{7}));
-    OperationWriter writer(record.body());
-    writer.write(first);
-    writer.pad(record.frame - log().frame_size(0));
-    log().complete(record);
-    ++last_;
-    if (log().waits_for_disk()) log().acknowledge(record.end());
-  }
-  /// Reserves a record and leaves it, as a process that dies in the middle does.
-  void begin_and_die() { log().reserve(version_, 64); }
-
-  /// What a process does that dies right after a checkpoint's cut.
-  void begin_generation_and_die() {
-    log().prepare_generation();
-    log().begin_generation(++version_);
-  }
-
-  void checkpoint(bool closing = false) {
-    log().prepare_generation();
-    log().begin_generation(++version_);
-    log().end_generation();
-    const auto writer = folder_->begin_checkpoint();
-    const Value number(last_);
-    LoggedOperation operation;
-    operation.code = OperationCode::set;
-    operation.key = "number";
-    operation.value = &number;
-    writer->add(operation);
-    folder_->commit(*writer, closing);
-  }
-  void close() {
-    checkpoint(true);
-    folder_->finish();
-  }
-  /// As a store does whose close() failed.
-  void stay_open() { folder_->note_open(); }
-  std::uint64_t log_bytes() const { return folder_->log_bytes(); }
-
- private:
-  std::uint32_t version_ = 1;
-  std::int64_t last_ = 0;
-  std::unique_ptr<DurableFolder> folder_;
-};
-
-std::uint64_t seed() {
-  const char* given = std::getenv("CUBBY_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
-}
-
-EncryptionKey some_key() {
-  EncryptionKey key{};
-  key[5] = std::byte{17};
-  return key;
-}
+using cubby::testing::some_key;
+using cubby::testing::used_window;
 
 class Folder : public ::testing::TestWithParam<bool> {
  protected:
@@ -188,15 +102,6 @@ TEST_P(Folder, UnfinishedRecordsOfADeadProcessDontEndTheLogOfADeadMachine) {
   }
   { EXPECT_EQ(Numbers(*left, Sync::always(), key()).last(), 2); }  // opened, and nothing else
   for (int tries = 0; tries < 20; ++tries) EXPECT_EQ(Numbers(*left->after_power_loss(random), Sync::never(), key()).last(), 2);
-}
-
-/// The name of the window that holds records.
-std::string used_window(const SimulatedDisk& disk) {
-  for (const auto& [name, bytes] : disk.contents()) {
-    const bool is_window = name.find("/window.") != std::string::npos;
-    if (is_window && bytes.find_first_not_of('\0', LogWindow::kImageOffset + kSegmentStart) != std::string::npos) return name;
-  }
-  return {};
 }
 
 TEST_P(Folder, WindowsAreUsedAgainAndNothingIsLost) {

@@ -35,8 +35,16 @@ class SimulatedDisk final : public detail::FileSystem {
     fail_at_ = call;
     error_ = error;
     for_good_ = for_good;
+    dies_ = false;
   }
   void no_faults() { fail_at(0); }
+  /// The process dies in the n-th call from now on: nothing comes of it, or if it writes in place, half of its pages, and
+  /// nothing of all calls after it.
+  void die_at(std::size_t call) {
+    fail_at(call, EIO, true);
+    const std::lock_guard lock(mutex_);
+    dies_ = true;
+  }
   std::size_t calls() const {
     const std::lock_guard lock(mutex_);
     return calls_;
@@ -163,6 +171,13 @@ class SimulatedDisk final : public detail::FileSystem {
     if (names_.contains(path.string())) detail::throw_io_error("creating", path, EEXIST);
     return std::make_unique<Reserved>(*this, add(path, size), path);
   }
+  std::unique_ptr<ReservedFile> reopen(const std::filesystem::path& path) override {
+    const std::lock_guard lock(mutex_);
+    step("reopen", path);
+    const auto found = names_.find(path.string());
+    if (found == names_.end()) detail::throw_io_error("opening", path, ENOENT);
+    return std::make_unique<Reserved>(*this, found->second, path);
+  }
   std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override {
     const std::lock_guard lock(mutex_);
     step("map", path);
@@ -213,6 +228,7 @@ class SimulatedDisk final : public detail::FileSystem {
 
  private:
   static constexpr std::size_t kSector = 512;
+  static constexpr std::size_t kPage = 4096;
 
   struct File {
     std::uint64_t inode = 0;
@@ -270,7 +286,15 @@ class SimulatedDisk final : public detail::FileSystem {
         : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
       const std::lock_guard lock(disk_.mutex_);
-      disk_.step("write_at", path_);
+      try {
+        disk_.step("write_at", path_);
+      } catch (const Error&) {
+        const std::uint64_t half = (offset + bytes.size() / 2) / kPage * kPage;
+        if (disk_.dies_ && disk_.calls_ == disk_.fail_at_ && half > offset) {
+          std::memcpy(file_->bytes.data() + offset, bytes.data(), half - offset);
+        }
+        throw;
+      }
       if (offset + bytes.size() > file_->bytes.size()) detail::throw_io_error("writing", path_, ENOSPC);
       std::memcpy(file_->bytes.data() + offset, bytes.data(), bytes.size());
     }
@@ -332,6 +356,7 @@ class SimulatedDisk final : public detail::FileSystem {
   std::size_t fail_at_ = 0;
   int error_ = EIO;
   bool for_good_ = false;
+  bool dies_ = false;
 };
 
 }  // namespace cubby::testing
