@@ -139,21 +139,42 @@ bool DurableFolder::checkpoint_due() const {
   return log_bytes() > std::max<std::uint64_t>(settings_.checkpoint_after, checkpoint_bytes_);
 }
 
-std::unique_ptr<CheckpointWriter> DurableFolder::begin_checkpoint() {
-  return std::make_unique<CheckpointWriter>(*settings_.files, settings_.folder, manifest_.store, log_->generation() - 1,
-                                            settings_.key);
+std::unique_ptr<CheckpointWriter> DurableFolder::begin_checkpoint(const std::function<std::uint64_t()>& measure) {
+  constexpr std::uint64_t kManifestRoom = 64 << 10;  // its space comes free when the checkpoint is synced
+  const auto with_room_for = [&](std::uint64_t bytes) {
+    return std::make_unique<CheckpointWriter>(*settings_.files, settings_.folder, manifest_.store, log_->generation(),
+                                              settings_.key, bytes + kManifestRoom);
+  };
+  const std::uint64_t expected = std::max(manifest_.checkpoint_bytes, lacking_bytes_);
+  try {
+    return with_room_for(expected);
+  } catch (const Error&) {
+    const std::uint64_t bytes = measure();
+    if (bytes >= expected) throw;
+    return with_room_for(bytes);
+  }
+}
+
+void DurableFolder::note_failed(const CheckpointWriter& checkpoint) noexcept {
+  lacking_bytes_ = std::max(lacking_bytes_, checkpoint.bytes_to_be());
 }
 
 void DurableFolder::commit(CheckpointWriter& checkpoint, bool closed) {
   checkpoint.finish();
-  settings_.files->sync_folder(settings_.folder);
   Manifest next = manifest_;
   next.checkpoint = checkpoint.generation();
   next.checkpoint_bytes = checkpoint.bytes();
   next.keys = checkpoint.keys();
   next.closed = closed;
-  write_manifest(*settings_.files, settings_.folder, next, settings_.key);
+  try {
+    settings_.files->sync_folder(settings_.folder);
+    write_manifest(*settings_.files, settings_.folder, next, settings_.key);
+  } catch (...) {
+    remove_unnamed(checkpoint.generation());
+    throw;
+  }
   manifest_ = next;
+  lacking_bytes_ = 0;
   old_log_bytes_ = 0;
   checkpoint_bytes_ = next.checkpoint_bytes;
   log_->remove_before_current();
@@ -181,6 +202,16 @@ void DurableFolder::note_open() noexcept {
 void DurableFolder::finish() noexcept {
   log_->finish();
   lock_.reset();
+}
+
+void DurableFolder::remove_unnamed(std::uint32_t checkpoint) noexcept {
+  try {
+    // It may have been replaced all the same.
+    const auto now = read_manifest(*settings_.files, settings_.folder, settings_.key);
+    if (now && now->checkpoint != checkpoint) settings_.files->remove(settings_.folder / checkpoint_name(checkpoint));
+  } catch (const std::exception&) {
+    // The next checkpoint, or the next open, removes it if it may.
+  }
 }
 
 void DurableFolder::remove_needless() {

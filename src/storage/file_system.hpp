@@ -43,6 +43,9 @@ class FileSystem {
     NewFile& operator=(const NewFile&) = delete;
     virtual ~NewFile() = default;
 
+    /// Has the disk set space aside for so many bytes, of which the file is not longer; what isn't written by sync() is given
+    /// back then. Throws if there is no room. Where the disk doesn't know how, nothing happens.
+    virtual void reserve(std::uint64_t bytes) = 0;
     /// Writes a first part of `bytes`, at least one byte, and returns its length. REQUIRES: `bytes` is not empty.
     virtual std::size_t write_some(std::string_view bytes) = 0;
     /// Returns once everything written is on the disk.

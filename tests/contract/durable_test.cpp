@@ -262,6 +262,35 @@ TEST_F(Durable, CheckpointsComeByThemselves) {
   EXPECT_EQ(everything(open_left_behind()), everything(store));
 }
 
+TEST_F(Durable, ACheckpointThatFailsLeavesTheLogAsItIsAndIsTriedAgain) {
+  Options small = options();
+  small.checkpoint_after = 64 << 10;
+  Datastore store = cubby::open("durable", small);
+  // In the way of the checkpoint's file: it can't be removed.
+  const fs::path obstacle = folder() / "checkpoint.00000001";
+  fs::create_directory(obstacle);
+  std::uint64_t number = 0;
+  const auto write_some = [&] {
+    for (int some = 0; some < 100; ++some) store.set(name_of("key/", static_cast<int>(number++ % 500)), std::string(200, 'x'));
+  };
+  ASSERT_TRUE(eventually([&] {
+    write_some();
+    return !store.stats().last_save_error.empty();
+  }));
+  EXPECT_TRUE(throws(Errc::io, {"save", "checkpoint.00000001"}, [&] { store.save(); }));
+  write_some();
+  for (const std::string& name : files()) EXPECT_EQ(name.find("log.00000002"), std::string::npos) << name;
+  EXPECT_EQ(store.stats().saves, 0U);
+  fs::remove(obstacle);
+  ASSERT_TRUE(eventually([&] {
+    write_some();
+    return store.stats().saves > 0;
+  }));
+  EXPECT_EQ(store.stats().last_save_error, "");
+  crash();
+  EXPECT_EQ(everything(open_left_behind()), everything(store));
+}
+
 TEST_F(Durable, ALargeValueGetsASegmentOfItsOwn) {
   Options small = options();
   small.checkpoint_after = 64 << 10;

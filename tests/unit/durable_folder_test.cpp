@@ -336,6 +336,60 @@ TEST_P(Folder, AFullDiskRefusesWritesUntilThereIsRoom) {
   EXPECT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), before + 20);
 }
 
+TEST_P(Folder, ACheckpointThatFailsLeavesNoFileOfIts) {
+  std::size_t failed = 0;
+  for (std::size_t call = 1;; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    SimulatedDisk disk;
+    Numbers store(disk, Sync::never(), key());
+    for (int step = 0; step < 5; ++step) store.append(100);
+    disk.fail_at(call, ENOSPC);
+    bool succeeded = true;
+    try {
+      store.checkpoint();
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), Errc::io) << error.what();
+      succeeded = false;
+      ++failed;
+    }
+    const bool was_reached = disk.calls() >= call;
+    disk.no_faults();
+    const auto named = read_manifest(disk, "/data/store", key())->checkpoint;
+    for (const auto& [name, bytes] : disk.contents()) {
+      const auto parsed = parse_name(std::filesystem::path(name).filename().string());
+      if (succeeded || !parsed) continue;
+      EXPECT_TRUE(parsed->kind != FileName::Kind::temporary) << name;
+      EXPECT_TRUE(parsed->kind != FileName::Kind::checkpoint || parsed->generation == named) << name;
+    }
+    store.append(100);
+    store.checkpoint();
+    store.append(100);
+    ASSERT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), 7);
+    if (!was_reached) break;
+  }
+  EXPECT_GT(failed, 10U);
+}
+
+TEST_P(Folder, ADiskThatIsFullAllTheTimeDoesNotMakeAGenerationEachTime) {
+  SimulatedDisk disk;
+  Numbers store(disk, Sync::never(), key());
+  store.append(100);
+  const auto before = disk.contents();
+  const std::uint32_t generation = store.log().generation();
+  // It makes files, and has no room in them.
+  for (int tries = 0; tries < 10; ++tries) {
+    disk.fill();
+    EXPECT_THROW(store.checkpoint(), Error);
+    store.append(100);
+  }
+  disk.fill(false);
+  EXPECT_EQ(store.log().generation(), generation);
+  const auto after = disk.contents();
+  EXPECT_EQ(after.size(), before.size());
+  store.checkpoint();
+  EXPECT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), 11);
+}
+
 TEST_P(Folder, AFailedSyncIsNotForgotten) {
   SimulatedDisk disk;
   Numbers store(disk, Sync::always(), key());

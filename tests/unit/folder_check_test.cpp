@@ -74,11 +74,11 @@ class SmallStore {
   }
   /// What the store holds is what the test says it is.
   void checkpoint(int keys, bool closing) {
+    const auto writer = durable_->begin_checkpoint([] { return std::uint64_t{1} << 20; });
     Log& log = durable_->log();
     log.prepare_generation();
     log.begin_generation(++version_);
     log.end_generation();
-    const auto writer = durable_->begin_checkpoint();
     for (int i = 0; i < keys; ++i) {
       const std::string name = "key " + std::to_string(i);
       const Value value = Value::object({{"number", i}, {"text", "a text that is longer than a short string"}});

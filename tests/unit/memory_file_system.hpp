@@ -174,6 +174,7 @@ class MemoryFileSystem final : public detail::FileSystem {
     MemoryNewFile(MemoryFileSystem& owner, std::shared_ptr<File> file, std::filesystem::path path)
         : owner_(owner), file_(std::move(file)), path_(std::move(path)) {}
 
+    void reserve(std::uint64_t) override { owner_.step("reserve", path_); }
     std::size_t write_some(std::string_view bytes) override {
       try {
         owner_.step("write", path_);

@@ -71,17 +71,22 @@ class Numbers {
   }
 
   void checkpoint(bool closing = false) {
+    const auto writer = folder_->begin_checkpoint([] { return kMost; });
     log().prepare_generation();
     log().begin_generation(++version_);
     log().end_generation();
-    const auto writer = folder_->begin_checkpoint();
     const Value number(last_);
     detail::LoggedOperation operation;
     operation.code = detail::OperationCode::set;
     operation.key = "number";
     operation.value = &number;
     writer->add(operation);
-    folder_->commit(*writer, closing);
+    try {
+      folder_->commit(*writer, closing);
+    } catch (...) {
+      folder_->note_failed(*writer);
+      throw;
+    }
   }
   void close() {
     checkpoint(true);
@@ -92,6 +97,8 @@ class Numbers {
   std::uint64_t log_bytes() const { return folder_->log_bytes(); }
 
  private:
+  static constexpr std::uint64_t kMost = 1 << 20;
+
   std::uint32_t version_ = 1;
   std::int64_t last_ = 0;
   std::unique_ptr<detail::DurableFolder> folder_;
