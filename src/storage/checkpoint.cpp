@@ -24,7 +24,7 @@ constexpr std::size_t kMostThreads = 8;
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(FileSystem& files, const fs::path& folder, const StoreId& store, std::uint32_t generation,
-                                   const std::optional<EncryptionKey>& key)
+                                   const std::optional<EncryptionKey>& key, std::uint64_t expected)
     : files_(files), codec_(0, std::nullopt, kFormatVersion), path_(folder / checkpoint_name(generation)) {
   header_.kind = FileHeader::Kind::checkpoint;
   header_.encrypted = key.has_value();
@@ -37,12 +37,17 @@ CheckpointWriter::CheckpointWriter(FileSystem& files, const fs::path& folder, co
   file_ = files_.create(path_, nullptr);
   if (!file_) throw Error(Errc::io, "creating " + path_.string() + ": somebody else does so too");
   try {
+    file_->reserve(expected);
     std::array<std::byte, FileHeader::kBytes> bytes{};
     header_.write(bytes);
     write(bytes);
   } catch (...) {
     file_.reset();
-    files_.remove(path_);
+    try {
+      files_.remove(path_);
+    } catch (const std::exception&) {
+      // the next attempt or open removes it
+    }
     throw;
   }
 }

@@ -22,9 +22,9 @@ namespace cubby::detail {
 
 class CheckpointWriter {
  public:
-  /// Makes the file. Throws Errc::io.
+  /// Makes the file, and has space set aside for `expected` bytes. Throws Errc::io, and leaves nothing then.
   CheckpointWriter(FileSystem& files, const std::filesystem::path& folder, const StoreId& store, std::uint32_t generation,
-                   const std::optional<EncryptionKey>& key);
+                   const std::optional<EncryptionKey>& key, std::uint64_t expected = 0);
   /// Removes the file unless it was finished.
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -36,6 +36,8 @@ class CheckpointWriter {
 
   std::uint32_t generation() const noexcept { return header_.generation; }
   std::uint64_t bytes() const noexcept { return offset_; }
+  /// With what was added and is not written yet.
+  std::uint64_t bytes_to_be() const noexcept { return offset_ + codec_.frame_size(body_); }
   std::uint64_t keys() const noexcept { return keys_; }
 
  private:

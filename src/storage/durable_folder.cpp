@@ -97,7 +97,7 @@ void DurableFolder::begin(std::uint32_t first_version) {
   std::uint32_t last = manifest_.checkpoint;
   for (const std::string& name : files.list(folder)) {
     const auto parsed = parse_name(name);
-    if (!parsed || (parsed->kind == FileName::Kind::window && !manifest_.closed)) continue;  // needed until the log is settled
+    if (!parsed || (parsed->kind == FileName::Kind::window && !manifest_.closed)) continue;  // segments may need it yet
     const bool needless =
         parsed->kind == FileName::Kind::window || parsed->kind == FileName::Kind::temporary ||
         (parsed->kind == FileName::Kind::checkpoint && parsed->generation != manifest_.checkpoint) ||
@@ -109,10 +109,9 @@ void DurableFolder::begin(std::uint32_t first_version) {
     }
   }
   if (!manifest_.closed) {
+    take_in_windows(files, folder, found_);
     // Those that don't count must not make the next generation come after one that is missing.
     last = found_.segments.empty() ? manifest_.checkpoint : found_.segments.back().header.generation;
-    for (auto each = found_.dropped.rbegin(); each != found_.dropped.rend(); ++each) files.remove(*each);
-    found_.dropped.clear();
   }
   Log::Settings log;
   log.files = &files;
@@ -126,12 +125,7 @@ void DurableFolder::begin(std::uint32_t first_version) {
   log.on_growth = settings_.on_growth;
   log_ = std::make_unique<Log>(std::move(log), last + 1, first_version);
   if (!manifest_.closed) {
-    settle_log(files, folder, found_, settings_.key);
-    // The segments' own files have everything now.
-    for (const std::string& name : files.list(folder)) {
-      const auto parsed = parse_name(name);
-      if (parsed && parsed->kind == FileName::Kind::window && parsed->generation != last + 1) files.remove(folder / name);
-    }
+    settle_log(files, found_, settings_.key);
   } else {
     Manifest open = manifest_;
     open.closed = false;
@@ -145,21 +139,42 @@ bool DurableFolder::checkpoint_due() const {
   return log_bytes() > std::max<std::uint64_t>(settings_.checkpoint_after, checkpoint_bytes_);
 }
 
-std::unique_ptr<CheckpointWriter> DurableFolder::begin_checkpoint() {
-  return std::make_unique<CheckpointWriter>(*settings_.files, settings_.folder, manifest_.store, log_->generation() - 1,
-                                            settings_.key);
+std::unique_ptr<CheckpointWriter> DurableFolder::begin_checkpoint(const std::function<std::uint64_t()>& measure) {
+  constexpr std::uint64_t kManifestRoom = 64 << 10;  // its space comes free when the checkpoint is synced
+  const auto with_room_for = [&](std::uint64_t bytes) {
+    return std::make_unique<CheckpointWriter>(*settings_.files, settings_.folder, manifest_.store, log_->generation(),
+                                              settings_.key, bytes + kManifestRoom);
+  };
+  const std::uint64_t expected = std::max(manifest_.checkpoint_bytes, lacking_bytes_);
+  try {
+    return with_room_for(expected);
+  } catch (const Error&) {
+    const std::uint64_t bytes = measure();
+    if (bytes >= expected) throw;
+    return with_room_for(bytes);
+  }
+}
+
+void DurableFolder::note_failed(const CheckpointWriter& checkpoint) noexcept {
+  lacking_bytes_ = std::max(lacking_bytes_, checkpoint.bytes_to_be());
 }
 
 void DurableFolder::commit(CheckpointWriter& checkpoint, bool closed) {
   checkpoint.finish();
-  settings_.files->sync_folder(settings_.folder);
   Manifest next = manifest_;
   next.checkpoint = checkpoint.generation();
   next.checkpoint_bytes = checkpoint.bytes();
   next.keys = checkpoint.keys();
   next.closed = closed;
-  write_manifest(*settings_.files, settings_.folder, next, settings_.key);
+  try {
+    settings_.files->sync_folder(settings_.folder);
+    write_manifest(*settings_.files, settings_.folder, next, settings_.key);
+  } catch (...) {
+    remove_unnamed(checkpoint.generation());
+    throw;
+  }
   manifest_ = next;
+  lacking_bytes_ = 0;
   old_log_bytes_ = 0;
   checkpoint_bytes_ = next.checkpoint_bytes;
   log_->remove_before_current();
@@ -187,6 +202,16 @@ void DurableFolder::note_open() noexcept {
 void DurableFolder::finish() noexcept {
   log_->finish();
   lock_.reset();
+}
+
+void DurableFolder::remove_unnamed(std::uint32_t checkpoint) noexcept {
+  try {
+    // It may have been replaced all the same.
+    const auto now = read_manifest(*settings_.files, settings_.folder, settings_.key);
+    if (now && now->checkpoint != checkpoint) settings_.files->remove(settings_.folder / checkpoint_name(checkpoint));
+  } catch (const std::exception&) {
+    // The next checkpoint, or the next open, removes it if it may.
+  }
 }
 
 void DurableFolder::remove_needless() {

@@ -58,9 +58,14 @@ class DurableFolder {
   /// Bytes of log that the next open would read.
   std::uint64_t log_bytes() const { return old_log_bytes_ + log_->bytes(); }
 
-  /// A checkpoint of the generations before the log's current one.
-  std::unique_ptr<CheckpointWriter> begin_checkpoint();
-  /// Makes it the one that counts, and removes what it makes needless. `closed`: nothing was or will be logged after it.
+  /// A checkpoint of the log up to its current generation, before the next one is prepared: so a full disk is met before
+  /// anything has changed. Sets aside the space that the last one took, or that the last attempt had come to; if there isn't
+  /// so much, asks how much the store takes now, as it may have shrunk.
+  std::unique_ptr<CheckpointWriter> begin_checkpoint(const std::function<std::uint64_t()>& measure);
+  /// It can't be finished: notes how large it had become.
+  void note_failed(const CheckpointWriter& checkpoint) noexcept;
+  /// Makes it the one that counts, and removes what it makes needless. `closed`: nothing was or will be logged after it. If it
+  /// throws, the file is removed, unless it may be that the manifest names it.
   void commit(CheckpointWriter& checkpoint, bool closed);
   /// The log is empty and stays so: notes that the store was closed.
   void note_closed();
@@ -73,6 +78,8 @@ class DurableFolder {
 
  private:
   void remove_needless();
+  /// A checkpoint that the manifest doesn't name.
+  void remove_unnamed(std::uint32_t checkpoint) noexcept;
 
   Settings settings_;
   std::unique_ptr<FileSystem::Lock> lock_;
@@ -80,6 +87,7 @@ class DurableFolder {
   FoundLog found_;
   std::atomic<std::uint64_t> old_log_bytes_{0};  ///< of what was found, until a checkpoint holds it
   std::atomic<std::uint64_t> checkpoint_bytes_{0};
+  std::uint64_t lacking_bytes_ = 0;  ///< so many were needed at least when a checkpoint failed; 0 once one has not
   std::unique_ptr<Log> log_;
 };
 

@@ -61,13 +61,34 @@ class RealNewFile final : public FileSystem::NewFile {
  public:
   RealNewFile(Descriptor descriptor, fs::path path) noexcept : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
 
+  void reserve(std::uint64_t bytes) override {
+#if defined(FALLOC_FL_KEEP_SIZE)
+    if (bytes == 0) return;
+    const int failed =
+        uninterrupted([&] { return ::fallocate(descriptor_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)); });
+    if (failed < 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
+      throw_io_error("reserving " + std::to_string(bytes) + " bytes for", path_, errno);
+    }
+    if (failed == 0) reserved_ = bytes;
+#else
+    (void)bytes;
+#endif
+  }
+
   std::size_t write_some(std::string_view bytes) override {
     const ssize_t written = uninterrupted([&] { return ::write(descriptor_.get(), bytes.data(), bytes.size()); });
     if (written < 0) throw_io_error("writing", path_, errno);
+    written_ += static_cast<std::uint64_t>(written);
     return static_cast<std::size_t>(written);
   }
 
   void sync() override {
+    if (reserved_ > written_) {
+      // The length it has already: what was set aside behind it is let go.
+      if (uninterrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(written_)); }) < 0)
+        throw_io_error("shortening", path_, errno);
+      reserved_ = 0;
+    }
     if (uninterrupted([&] { return ::fsync(descriptor_.get()); }) < 0) throw_io_error("syncing", path_, errno);
   }
 
@@ -79,6 +100,8 @@ class RealNewFile final : public FileSystem::NewFile {
  private:
   Descriptor descriptor_;
   fs::path path_;
+  std::uint64_t reserved_ = 0;
+  std::uint64_t written_ = 0;
 };
 
 class RealReadFile final : public FileSystem::ReadFile {
@@ -265,6 +288,13 @@ class RealFileSystem final : public FileSystem {
   std::unique_ptr<ReservedFile> create_reserved(const fs::path& path, std::size_t size) override {
     return with_space<ReservedFile>(path, size,
                                     [&](Descriptor file) { return std::make_unique<RealReservedFile>(std::move(file), path); });
+  }
+
+  std::unique_ptr<ReservedFile> reopen(const fs::path& path) override {
+    Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK); }));
+    if (file.get() < 0) throw_io_error("opening", path, errno);
+    regular_size(file.get(), path);
+    return std::make_unique<RealReservedFile>(std::move(file), path);
   }
 
   std::unique_ptr<MappedFile> map(const fs::path& path) override {

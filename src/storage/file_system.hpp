@@ -43,6 +43,9 @@ class FileSystem {
     NewFile& operator=(const NewFile&) = delete;
     virtual ~NewFile() = default;
 
+    /// Has the disk set space aside for so many bytes, of which the file is not longer; what isn't written by sync() is given
+    /// back then. Throws if there is no room. Where the disk doesn't know how, nothing happens.
+    virtual void reserve(std::uint64_t bytes) = 0;
     /// Writes a first part of `bytes`, at least one byte, and returns its length. REQUIRES: `bytes` is not empty.
     virtual std::size_t write_some(std::string_view bytes) = 0;
     /// Returns once everything written is on the disk.
@@ -72,7 +75,8 @@ class FileSystem {
     ReservedFile& operator=(const ReservedFile&) = delete;
     virtual ~ReservedFile() = default;
 
-    /// Writes all the bytes, which lie within the file. They survive the process from here on.
+    /// Writes all the bytes, which lie within the file. They survive the process from here on; if it dies meanwhile, a first
+    /// part of them does: whole pages of the file, but for its ends.
     virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
     /// Returns once everything written is on the disk.
     virtual void sync() = 0;
@@ -129,6 +133,8 @@ class FileSystem {
   virtual std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t size) = 0;
   /// The same, to be written by calls.
   virtual std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t size) = 0;
+  /// A file that is there, to be written in place by calls.
+  virtual std::unique_ptr<ReservedFile> reopen(const std::filesystem::path& path) = 0;
   /// A file that is there, to be read and written in place.
   virtual std::unique_ptr<MappedFile> map(const std::filesystem::path& path) = 0;
 

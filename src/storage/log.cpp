@@ -49,7 +49,8 @@ Log::Log(Settings settings, std::uint32_t generation, std::uint32_t first_versio
 Log::~Log() { stop(); }
 
 void Log::stop() noexcept {
-  stopping_.store(true, std::memory_order_release);
+  syncs_.stop();
+  segments_worker_.stop();
   syncs_.join();
   segments_worker_.join();
 }
@@ -62,14 +63,25 @@ void Log::Worker::start(const char* name, std::function<void()> run) {
 }
 
 void Log::Worker::wake() noexcept {
-  if (woken.exchange(true, std::memory_order_acq_rel)) return;
+  if (flag.raise()) unpark();
+}
+
+void Log::Worker::stop() noexcept {
+  if (flag.stop()) unpark();
+}
+
+void Log::Worker::unpark() noexcept {
+  // Null: the thread has not begun its first turn, and will find what it was woken for.
   if (Parker* sleeper = parker.load(std::memory_order_acquire)) sleeper->unpark();
 }
 
+void Log::Worker::sleep_until(std::int64_t deadline) noexcept {
+  // What the turn waited for on the way may have taken the permit.
+  if (!flag.is_raised()) this_thread_parker().park_until(deadline);
+}
+
 void Log::Worker::join() noexcept {
-  if (!thread.joinable()) return;
-  wake();
-  thread.join();
+  if (thread.joinable()) thread.join();
 }
 
 void Log::finish() noexcept {
@@ -422,9 +434,7 @@ void Log::release_memory() {
 }
 
 void Log::run_segments() {
-  Parker& parker = this_thread_parker();
-  while (!stopping_.load(std::memory_order_acquire)) {
-    segments_worker_.woken.store(false, std::memory_order_seq_cst);  // what comes from now on wakes again
+  while (segments_worker_.flag.begin_turn()) {
     const bool grown = grown_.exchange(false, std::memory_order_acquire);
     if (grown) prepare_next();
     if (!failed()) {
@@ -435,12 +445,11 @@ void Log::run_segments() {
       }
     }
     if (grown) settings_.on_growth();
-    if (!segments_worker_.woken.load(std::memory_order_acquire)) parker.park_until(kNever);
+    segments_worker_.sleep_until(kNever);
   }
 }
 
 void Log::run_syncs() {
-  Parker& parker = this_thread_parker();
   std::int64_t next_sync = kNever;
   std::int64_t took = 0;  // the last sync
   // So that what was appended first is on the disk when its interval is over.
@@ -450,8 +459,7 @@ void Log::run_syncs() {
     return since > kNever - interval ? kNever : since + std::max(interval - took, interval / 4);
   };
   std::vector<Parker*> settled;
-  while (!stopping_.load(std::memory_order_acquire)) {
-    syncs_.woken.store(false, std::memory_order_seq_cst);  // what comes from now on wakes again
+  while (syncs_.flag.begin_turn()) {
     bool urgent = false;
     {
       const std::lock_guard lock(pending_lock_);
@@ -474,7 +482,7 @@ void Log::run_syncs() {
       if (!urgent || !settled.empty()) continue;
       sleep_until = std::min(next_sync, deadline_after(std::chrono::nanoseconds(kSyncAgain)));
     }
-    parker.park_until(sleep_until);
+    syncs_.sleep_until(sleep_until);
   }
 }
 

@@ -35,8 +35,10 @@
 
 #include <cubby/options.hpp>
 
+#include "base/atomics.hpp"
 #include "base/clock.hpp"
 #include "base/parker.hpp"
+#include "base/wake_flag.hpp"
 #include "storage/log_segment.hpp"
 #include "storage/log_window.hpp"
 
@@ -174,8 +176,7 @@ class Log {
   std::atomic<std::int64_t> unsynced_since_{kNever};  ///< when that was
   std::atomic<bool> behind_{false};                   ///< what was appended twice the interval ago isn't synced
   std::atomic<bool> grown_{false};                    ///< a segment is half used
-  std::atomic<bool> stopping_{false};
-  std::atomic<LogSegment*> half_noted_{nullptr};  ///< whose half was noted last
+  std::atomic<LogSegment*> half_noted_{nullptr};      ///< whose half was noted last
 
   mutable std::mutex segments_lock_;                  ///< the next three
   std::deque<std::unique_ptr<LogSegment>> segments_;  ///< in their order
@@ -199,13 +200,20 @@ class Log {
 
   /// One of the log's threads, asleep until there is something to do.
   struct Worker {
-    std::atomic<bool> woken{false};
+    WakeFlag<StdAtomics> flag;
     std::atomic<Parker*> parker{nullptr};
     std::thread thread;
 
     void start(const char* name, std::function<void()> run);
     void wake() noexcept;
+    /// It ends its turns; join() waits for that.
+    void stop() noexcept;
     void join() noexcept;
+    /// By the thread itself: until the deadline, or until it is woken.
+    void sleep_until(std::int64_t deadline) noexcept;
+
+   private:
+    void unpark() noexcept;
   };
   Worker syncs_;
   Worker segments_worker_;

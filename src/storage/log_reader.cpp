@@ -162,7 +162,10 @@ class Reader {
       std::memcpy(as_it_stands->bytes().data(), bytes.data(), bytes.size());
     }
     read_frames(log_.segments.back(), bytes, codec, number);
-    if (as_it_stands) log_.segments.back().from_window = std::move(as_it_stands);
+    if (as_it_stands) {
+      log_.segments.back().from_window = std::move(as_it_stands);
+      log_.segments.back().in_file = image.in_file;
+    }
     log_.bytes += log_.segments.back().end - kSegmentStart;
   }
 
@@ -249,46 +252,97 @@ class Reader {
 
 FoundLog read_log(const LogReading& reading, const RecordSink& sink) { return Reader(reading, sink).read(); }
 
-void settle_log(FileSystem& files, const fs::path& folder, const FoundLog& log, const std::optional<EncryptionKey>& key) {
-  // What doesn't count goes first, the last of it before the others: an opener that comes in between finds the same cut.
+void take_in_windows(FileSystem& files, const fs::path& folder, const FoundLog& log) {
+  // The last of it before the others: an opener that comes in between finds the same cut.
   for (auto each = log.dropped.rbegin(); each != log.dropped.rend(); ++each) files.remove(*each);
   files.sync_folder(folder);
   for (const FoundSegment& segment : log.segments) {
-    const FrameCodec codec = segment.header.codec(key);
-    const auto file = files.map(segment.path);
-    const auto bytes = file->bytes();
+    const auto file = files.reopen(segment.path);
     if (segment.from_window) {
-      const auto image = segment.from_window->bytes();
-      std::memcpy(bytes.data() + kSegmentStart, image.data() + kSegmentStart, image.size() - kSegmentStart);
+      // In one call, which a process that dies leaves with a first part done, as those of a writer.
+      const auto image = std::as_bytes(segment.from_window->bytes());
+      if (segment.in_file < segment.end) file->write_at(segment.in_file, image.first(segment.end).subspan(segment.in_file));
+      file->sync();
     }
-    for (const std::uint64_t offset : segment.incomplete) {
-      const std::uint64_t word = word_at(bytes, offset);
-      const std::uint64_t size = codec.read_head(word, offset)->size;
-      std::memset(bytes.data() + offset + FrameCodec::kHeadBytes, 0, size - FrameCodec::kHeadBytes - FrameCodec::kMarkBytes);
-      const std::uint64_t mark = codec.void_mark(word, offset);
-      std::memcpy(bytes.data() + offset + size - FrameCodec::kMarkBytes, &mark, sizeof mark);
+    // While there is its window, it counts as if the word were set.
+    const std::uint64_t not_in_window = 0;
+    file->write_at(kInWindowOffset, std::as_bytes(std::span(&not_in_window, 1)));
+  }
+  for (const std::string& name : files.list(folder)) {
+    const auto parsed = parse_name(name);
+    if (parsed && parsed->kind == FileName::Kind::window) files.remove(folder / name);
+  }
+}
+
+namespace {
+
+/// Writes what a segment's file shall have, each call leaving it so that it is read as before.
+class Settling {
+ public:
+  Settling(FileSystem& files, const FoundSegment& segment, const std::optional<EncryptionKey>& key)
+      : segment_(segment), codec_(segment.header.codec(key)), file_(files.reopen(segment.path)), image_(files, segment.path) {}
+
+  void settle(bool leads_nowhere) {
+    for (const std::uint64_t offset : segment_.incomplete) put_void(offset);
+    std::uint64_t end = segment_.end;
+    if (leads_nowhere) {
+      end -= codec_.end_size();
+      note(end);  // before the end that it has goes: what is noted must be there
+      file_->sync();
+      put_end(end);
+    } else if (!segment_.ended) {
+      clear(end);
+      file_->sync();  // behind an end there must be nothing but zeros
+      put_end(end);
     }
-    std::uint64_t end = segment.end;
+    if (!segment_.ended || leads_nowhere) end += codec_.end_size();
+    file_->sync();
+    note(end);
+    file_->sync();
+  }
+
+ private:
+  void put_void(std::uint64_t offset) {
+    const std::uint64_t word = word_at(image_.bytes(), offset);
+    std::vector<std::byte> rest(codec_.read_head(word, offset)->size - FrameCodec::kHeadBytes);
+    const std::uint64_t mark = codec_.void_mark(word, offset);
+    std::memcpy(rest.data() + rest.size() - FrameCodec::kMarkBytes, &mark, sizeof mark);
+    file_->write_at(offset + FrameCodec::kHeadBytes, rest);
+  }
+  /// Only where there is something, so that space that was set aside stays so.
+  void clear(std::uint64_t from) {
+    constexpr std::uint64_t kStep = 64 << 10;
+    const std::vector<std::byte> zeros(kStep);
+    const auto bytes = image_.bytes();
+    for (std::uint64_t place = from; place < bytes.size();) {
+      const std::uint64_t length = std::min(kStep, bytes.size() - place);
+      if (!all_zero(bytes.subspan(place, length))) file_->write_at(place, std::span(zeros).first(length));
+      place += length;
+    }
+  }
+  void put_end(std::uint64_t offset) {
+    const std::uint64_t word = codec_.head({FrameKind::generation_end, codec_.end_size()}, offset);
+    const std::uint64_t frame[2] = {word, codec_.end_mark(word, offset)};
+    file_->write_at(offset, std::as_bytes(std::span(frame)).first(codec_.end_size()));  // in version 1 it has no mark
+  }
+  void note(std::uint64_t synced) {
+    const std::uint64_t words[2] = {synced, codec_.note_check(synced)};
+    file_->write_at(kSyncedOffset, std::as_bytes(std::span(words)));
+  }
+
+  const FoundSegment& segment_;
+  const FrameCodec codec_;
+  const std::unique_ptr<FileSystem::ReservedFile> file_;
+  FileImage image_;
+};
+
+}  // namespace
+
+void settle_log(FileSystem& files, const FoundLog& log, const std::optional<EncryptionKey>& key) {
+  for (const FoundSegment& segment : log.segments) {
     // Where the log was cut because the successor is missing, the end must not lead there any more.
     const bool leads_nowhere = log.cut && &segment == &log.segments.back() && segment.ended == FrameKind::segment_end;
-    if (leads_nowhere) end -= codec.end_size();
-    if (!segment.ended || leads_nowhere) {
-      std::memset(bytes.data() + end, 0, bytes.size() - end);
-      file->sync();  // before the end is put: behind an end there must be nothing but zeros
-      const std::uint64_t word = codec.head({FrameKind::generation_end, codec.end_size()}, end);
-      std::memcpy(bytes.data() + end, &word, sizeof word);
-      if (codec.end_size() > FrameCodec::kHeadBytes) {
-        const std::uint64_t mark = codec.end_mark(word, end);
-        std::memcpy(bytes.data() + end + FrameCodec::kHeadBytes, &mark, sizeof mark);
-      }
-      end += codec.end_size();
-    }
-    file->sync();
-    const std::uint64_t note[2] = {end, codec.note_check(end)};
-    std::memcpy(bytes.data() + kSyncedOffset, note, sizeof note);
-    const std::uint64_t not_in_window = 0;  // the window goes next
-    std::memcpy(bytes.data() + kInWindowOffset, &not_in_window, sizeof not_in_window);
-    file->sync();
+    Settling(files, segment, key).settle(leads_nowhere);
   }
 }
 

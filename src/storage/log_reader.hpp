@@ -38,6 +38,7 @@ struct FoundSegment {
   std::vector<std::uint64_t> incomplete;  ///< frames that were reserved only
   std::uint64_t records = 0;
   std::optional<FileImage> from_window;  ///< all of it, where the file may lack something of it
+  std::uint64_t in_file = 0;             ///< then: up to here it does not
 };
 
 struct FoundLog {
@@ -65,9 +66,15 @@ using RecordSink = std::function<void(std::span<std::byte> body, const std::file
 
 FoundLog read_log(const LogReading& reading, const RecordSink& sink);
 
-/// Makes what was found the truth for whoever opens the folder next: incomplete records are marked void, what doesn't count is
-/// cleared, ends are put, and all of it is synced. REQUIRES: the next generation exists; the folder is locked.
-void settle_log(FileSystem& files, const std::filesystem::path& folder, const FoundLog& log,
-                const std::optional<EncryptionKey>& key);
+// Whoever opens the folder to write makes what was found the truth for the next: take_in_windows(), then settle_log(). Its
+// process or the machine may die at any point: who opens the folder then finds the same, and begins again.
+
+/// Removes segments that don't count; puts what the windows have into the files of the others, syncs these, and removes all
+/// windows: before anything is changed, as a segment must be what its window says. REQUIRES: the folder is locked.
+void take_in_windows(FileSystem& files, const std::filesystem::path& folder, const FoundLog& log);
+
+/// Incomplete records are marked void, what lies behind the end is cleared, ends are put, and all of it is synced. REQUIRES:
+/// the next generation exists, and no window of these segments; the folder is locked.
+void settle_log(FileSystem& files, const FoundLog& log, const std::optional<EncryptionKey>& key);
 
 }  // namespace cubby::detail

@@ -23,14 +23,20 @@ std::size_t first_not_zero(std::span<const std::byte> bytes) noexcept {
       std::find_if(bytes.begin(), bytes.end(), [](std::byte byte) { return byte != std::byte{0}; }) - bytes.begin());
 }
 
-/// Where the first frame begins that isn't there as a whole, as far as can be told without the key.
-std::uint64_t end_of_whole_frames(std::span<std::byte> bytes, const FileHeader& header) {
+struct WholeFrames {
+  std::uint64_t end = kSegmentStart;  ///< where the first frame begins that isn't there as a whole
+  bool ended = false;                 ///< the last of them is an end
+};
+
+/// The frames that are whole, as far as can be told without the key.
+WholeFrames whole_frames(std::span<std::byte> bytes, const FileHeader& header) {
   const FrameCodec codec = [&] {
     // A tag is part of what the mark sums up: without the key a frame's size is all that has to be known.
     return FrameCodec(header.salt, std::nullopt, header.version);
   }();
-  std::uint64_t offset = kSegmentStart;
-  while (offset + FrameCodec::kHeadBytes <= bytes.size()) {
+  WholeFrames whole;
+  std::uint64_t& offset = whole.end;
+  while (!whole.ended && offset + FrameCodec::kHeadBytes <= bytes.size()) {
     const auto head = codec.read_head(word_at(bytes, offset), offset);
     if (!head || head->size > bytes.size() - offset) break;
     const auto frame = bytes.subspan(offset, head->size);
@@ -43,9 +49,9 @@ std::uint64_t end_of_whole_frames(std::span<std::byte> bytes, const FileHeader& 
       break;
     }
     offset += head->size;
-    if (head->kind != FrameKind::data) break;
+    whole.ended = head->kind != FrameKind::data;
   }
-  return offset;
+  return whole;
 }
 
 }  // namespace
@@ -149,6 +155,40 @@ SegmentImages::Image SegmentImages::read(const fs::path& segment) const {
   return image;
 }
 
+/// Nothing has happened to either since their process died.
+void SegmentImages::put_over(Image& image, FileImage& window, const fs::path& segment) const {
+  const auto to = image.file.bytes();
+  const auto from = window.bytes();
+  image.in_file = kSegmentStart;
+  if (!settings_.beside_a_writer) {
+    // The file has a first part of it, and zeros from there on.
+    const auto difference = std::mismatch(to.begin() + kSegmentStart, to.end(), from.begin() + kSegmentStart);
+    image.in_file = static_cast<std::uint64_t>(difference.first - to.begin());
+    const auto rest = to.subspan(image.in_file);
+    const std::size_t strange = first_not_zero(rest);
+    if (strange != rest.size()) fail_corrupt(segment, image.in_file + strange, "its window has something else there");
+    const auto between = from.subspan(FileHeader::kBytes, kSegmentStart - FileHeader::kBytes);
+    if (first_not_zero(between) != between.size()) {
+      fail_corrupt(image.window, LogWindow::kImageOffset + FileHeader::kBytes, "there should be zeros");
+    }
+  }
+  std::memcpy(to.data() + image.in_file, from.data() + image.in_file, to.size() - image.in_file);
+}
+
+/// The machine has died since, or they are copies: any part of them may be from another moment.
+void SegmentImages::put_behind(Image& image, FileImage& window, const FileHeader& header) {
+  const auto to = image.file.bytes();
+  const auto from = window.bytes();
+  const WholeFrames own = whole_frames(to, header);
+  image.in_file = own.end;
+  if (own.ended) return;
+  std::memcpy(from.data(), to.data(), own.end);
+  const WholeFrames both = whole_frames(from, header);
+  // Behind an end, a window may still have what it was used for before. The file has zeros there.
+  const std::uint64_t end = both.ended ? both.end : to.size();
+  std::memcpy(to.data() + own.end, from.data() + own.end, end - own.end);
+}
+
 void SegmentImages::complete(Image& image, const fs::path& segment, const FileHeader& header) const {
   const auto header_bytes = [&] { return image.file.bytes().first<FileHeader::kBytes>(); };
   const auto is_in_window = [&] { return word_at(image.file.bytes(), kInWindowOffset) == in_window_mark(header.salt); };
@@ -162,23 +202,8 @@ void SegmentImages::complete(Image& image, const fs::path& segment, const FileHe
     if (length != header.size) {
       if (exact && !settings_.beside_a_writer) fail_corrupt(found->path, LogWindow::kImageOffset + length, "it is too short");
     } else if (still) {
-      const auto to = image.file.bytes();
-      std::uint64_t from = kSegmentStart;
-      if (!exact) {
-        from = end_of_whole_frames(to, header);
-      } else if (!settings_.beside_a_writer) {
-        // The file has a first part of it, and zeros from there on.
-        const auto difference = std::mismatch(to.begin() + kSegmentStart, to.end(), window.bytes().begin() + kSegmentStart);
-        const auto place = static_cast<std::uint64_t>(difference.first - to.begin());
-        const std::size_t strange = first_not_zero(to.subspan(place));
-        if (strange != to.size() - place) fail_corrupt(segment, place + strange, "its window has something else there");
-        const auto between = window.bytes().subspan(FileHeader::kBytes, kSegmentStart - FileHeader::kBytes);
-        if (first_not_zero(between) != between.size()) {
-          fail_corrupt(found->path, LogWindow::kImageOffset + FileHeader::kBytes, "there should be zeros");
-        }
-      }
-      std::memcpy(to.data() + from, window.bytes().data() + from, to.size() - from);
       image.window = found->path;
+      exact ? put_over(image, window, segment) : put_behind(image, window, header);
       return;
     } else {
       image.file = FileImage(*settings_.files, segment);

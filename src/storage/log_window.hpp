@@ -98,6 +98,8 @@ class SegmentImages {
     FileImage file;
     /// Empty, or the window that the image was completed from.
     std::filesystem::path window;
+    /// Up to here the file itself has what the image has.
+    std::uint64_t in_file = 0;
   };
   /// Errc::corrupt if the window is missing or damaged.
   Image read(const std::filesystem::path& segment) const;
@@ -115,6 +117,8 @@ class SegmentImages {
  private:
   struct Found;
   std::optional<Found> find(const FileHeader& header, std::span<const std::byte> header_bytes) const;
+  void put_over(Image& image, FileImage& window, const std::filesystem::path& segment) const;
+  static void put_behind(Image& image, FileImage& window, const FileHeader& header);
   void complete(Image& image, const std::filesystem::path& segment, const FileHeader& header) const;
 
   Settings settings_;

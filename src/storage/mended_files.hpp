@@ -38,6 +38,7 @@ class MendedFiles final : public FileSystem {
   std::unique_ptr<NewFile> create(const std::filesystem::path& path, const Status*) override { refuse(path); }
   std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t) override { refuse(path); }
   std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t) override { refuse(path); }
+  std::unique_ptr<ReservedFile> reopen(const std::filesystem::path& path) override { refuse(path); }
   std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override { refuse(path); }
   void make_folder(const std::filesystem::path& folder) override { refuse(folder); }
   std::unique_ptr<Lock> lock(const std::filesystem::path& path) override { refuse(path); }

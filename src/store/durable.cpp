@@ -19,8 +19,6 @@ namespace cubby::detail {
 
 namespace {
 
-constexpr std::int64_t kRetry = 1'000'000'000;  // ns until a checkpoint that failed is tried again
-
 Deadline deadline_of(const LoggedOperation& operation) {
   switch (operation.deadline) {
     case LoggedOperation::Deadline::keep:
@@ -240,53 +238,80 @@ void Store::clear_logged() {
 void Store::write_checkpoint(bool closing) {
   try {
     in_context(closing ? "close" : "save", name_, [&] {
+      const auto checkpoint = durable_->begin_checkpoint([this] { return checkpoint_size(); });
       log_->prepare_generation();
-      std::unique_ptr<CheckpointWriter> checkpoint;
-      {
-        std::optional<RunningCut> cut;
-        try {
-          cut.emplace(*this, [this](std::uint32_t version) { log_->begin_generation(version + 1); });
-        } catch (...) {
-          log_->abandon_prepared();
-          throw;
-        }
-        wait_for_publishers();
-        log_->end_generation();
-        checkpoint = durable_->begin_checkpoint();
-        std::vector<CutKey> keys;
-        const auto write = [&] {
-          for (const CutKey& key : keys) {
-            LoggedOperation operation;
-            operation.code = OperationCode::set;
-            operation.key = key.entry->key();
-            operation.value = &key.value;
-            // One that has passed meanwhile too: the log may go on from a key that had not expired when it was written.
-            if (key.deadline != kNoDeadline) {
-              operation.deadline = LoggedOperation::Deadline::at;
-              operation.deadline_ms = to_wall_milliseconds(key.deadline);
-            }
-            checkpoint->add(operation);
-          }
-          keys.clear();
-        };
-        constexpr std::size_t kKeysAtOnce = 256;
-        for (bool more = true; more;) {
-          more = cut->scan(keys);
-          if (more && keys.size() < kKeysAtOnce) continue;
-          cut->take_left(keys);
-          write();
-        }
+      try {
+        fill_checkpoint(*checkpoint);
+        durable_->commit(*checkpoint, closing);
+      } catch (...) {
+        durable_->note_failed(*checkpoint);
+        throw;
       }
-      durable_->commit(*checkpoint, closing);
     });
   } catch (const std::exception& error) {
     const std::lock_guard lock(save_state_);
     last_save_error_ = error.what();
     throw;
   }
+  checkpoint_backoff_.succeeded();
   const std::lock_guard lock(save_state_);
   ++saves_;
   last_save_error_.clear();
+}
+
+std::uint64_t Store::checkpoint_size() {
+  std::uint64_t bytes = kCheckpointStart;
+  for (std::uint64_t position = 0;;) {
+    const EpochGuard guard(thread_record());
+    position = table_.scan(nullptr, position, [&](Word word, std::uint64_t) {
+      const Entry* entry = entry_of(word);
+      if (entry == nullptr) return;
+      const Value value = entry->value();
+      LoggedOperation operation;
+      operation.code = OperationCode::set;
+      operation.key = entry->key();
+      operation.value = &value;
+      OperationWriter measure;
+      measure.write(operation);
+      bytes += measure.body_size();
+    });
+    if (++position == 0) return bytes;
+  }
+}
+
+void Store::fill_checkpoint(CheckpointWriter& checkpoint) {
+  std::optional<RunningCut> cut;
+  try {
+    cut.emplace(*this, [this](std::uint32_t version) { log_->begin_generation(version + 1); });
+  } catch (...) {
+    log_->abandon_prepared();
+    throw;
+  }
+  wait_for_publishers();
+  log_->end_generation();
+  std::vector<CutKey> keys;
+  const auto write = [&] {
+    for (const CutKey& key : keys) {
+      LoggedOperation operation;
+      operation.code = OperationCode::set;
+      operation.key = key.entry->key();
+      operation.value = &key.value;
+      // One that has passed meanwhile too: the log may go on from a key that had not expired when it was written.
+      if (key.deadline != kNoDeadline) {
+        operation.deadline = LoggedOperation::Deadline::at;
+        operation.deadline_ms = to_wall_milliseconds(key.deadline);
+      }
+      checkpoint.add(operation);
+    }
+    keys.clear();
+  };
+  constexpr std::size_t kKeysAtOnce = 256;
+  for (bool more = true; more;) {
+    more = cut->scan(keys);
+    if (more && keys.size() < kKeysAtOnce) continue;
+    cut->take_left(keys);
+    write();
+  }
 }
 
 void Store::checkpoint_if_due() {
@@ -302,7 +327,7 @@ void Store::checkpoint_if_due() {
           self->write_checkpoint(false);
         } catch (const std::exception&) {
           // stats() shows it; the log goes on
-          self->next_checkpoint_.store(now() + kRetry, std::memory_order_relaxed);
+          self->next_checkpoint_.store(deadline_after(self->checkpoint_backoff_.failed()), std::memory_order_relaxed);
         }
       }
       self->checkpointing_.store(false, std::memory_order_release);

@@ -19,6 +19,7 @@
 #include <cubby/error.hpp>
 
 #include "base/atomics.hpp"
+#include "base/backoff.hpp"
 #include "base/hash.hpp"
 #include "base/timer_wheel.hpp"
 #include "storage/durable_folder.hpp"
@@ -357,6 +358,10 @@ class Store : public std::enable_shared_from_this<Store> {
   void close_durable(bool whatever_happens);
   /// Writes a checkpoint; `closing`: the last one, as nobody writes any more. REQUIRES: saving_ held.
   void write_checkpoint(bool closing);
+  /// Of what the store holds now, as it comes.
+  std::uint64_t checkpoint_size();
+  /// Begins the generation that was prepared, and writes what the store holds at that moment.
+  void fill_checkpoint(CheckpointWriter& checkpoint);
   /// Begins one on a thread of its own, if it is due and none is running. Called by the log's thread.
   void checkpoint_if_due();
   void acknowledge_logged();
@@ -422,9 +427,10 @@ class Store : public std::enable_shared_from_this<Store> {
   bool loading_ = false;                         ///< deadlines are not looked at yet
   std::unique_ptr<DurableFolder> durable_;       ///< under saving_, but for its log
   std::atomic<bool> checkpointing_{false};
-  std::atomic<std::int64_t> next_checkpoint_{0};  ///< not before; after one that failed
-  std::mutex refreshing_;                         ///< sys: one refresh at a time
-  mutable std::mutex save_state_;                 ///< the next two
+  std::atomic<std::int64_t> next_checkpoint_{0};                                   ///< not before; after one that failed
+  Backoff checkpoint_backoff_{std::chrono::seconds(1), std::chrono::seconds(64)};  ///< under saving_
+  std::mutex refreshing_;                                                          ///< sys: one refresh at a time
+  mutable std::mutex save_state_;                                                  ///< the next two
   std::uint64_t saves_ = 0;
   std::string last_save_error_;
 };

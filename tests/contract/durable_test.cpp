@@ -36,18 +36,9 @@ class Durable : public PersistenceTest {
   }
   Datastore open_durable(const std::string& name = "durable") { return cubby::open(name, options()); }
 
-  /// What a process that dies now leaves. A checkpoint that is being made in the background must not change the files
-  /// meanwhile.
-  void crash() {
-    ASSERT_TRUE(eventually([this] {
-      std::error_code error;
-      fs::remove_all(left_behind());
-      const std::string manifest = read_text(folder() / "MANIFEST");
-      const auto before = files();
-      fs::copy(folder(), left_behind(), fs::copy_options::recursive, error);
-      return !error && files() == before && read_text(folder() / "MANIFEST") == manifest;
-    }));
-  }
+  /// What a process that dies now leaves. Nobody writes, but checkpoints may be made in the background, and windows emptied: a
+  /// copy made file by file would have a window from after that, and its segment from before.
+  void crash() { ASSERT_TRUE(copy_of_one_instant(folder(), left_behind())); }
   Datastore open_left_behind() {
     Options options;
     options.directory = left_behind();
@@ -278,6 +269,35 @@ TEST_F(Durable, CheckpointsComeByThemselves) {
     return store.stats().saves >= 5;
   }));
   store.set("last", 1);
+  crash();
+  EXPECT_EQ(everything(open_left_behind()), everything(store));
+}
+
+TEST_F(Durable, ACheckpointThatFailsLeavesTheLogAsItIsAndIsTriedAgain) {
+  Options small = options();
+  small.checkpoint_after = 64 << 10;
+  Datastore store = cubby::open("durable", small);
+  // In the way of the checkpoint's file: it can't be removed.
+  const fs::path obstacle = folder() / "checkpoint.00000001";
+  fs::create_directory(obstacle);
+  std::uint64_t number = 0;
+  const auto write_some = [&] {
+    for (int some = 0; some < 100; ++some) store.set(name_of("key/", static_cast<int>(number++ % 500)), std::string(200, 'x'));
+  };
+  ASSERT_TRUE(eventually([&] {
+    write_some();
+    return !store.stats().last_save_error.empty();
+  }));
+  EXPECT_TRUE(throws(Errc::io, {"save", "checkpoint.00000001"}, [&] { store.save(); }));
+  write_some();
+  for (const std::string& name : files()) EXPECT_EQ(name.find("log.00000002"), std::string::npos) << name;
+  EXPECT_EQ(store.stats().saves, 0U);
+  fs::remove(obstacle);
+  ASSERT_TRUE(eventually([&] {
+    write_some();
+    return store.stats().saves > 0;
+  }));
+  EXPECT_EQ(store.stats().last_save_error, "");
   crash();
   EXPECT_EQ(everything(open_left_behind()), everything(store));
 }

@@ -228,6 +228,38 @@ inline void write_text(const std::filesystem::path& path, std::string_view text)
   ASSERT_TRUE(file.flush()) << path;
 }
 
+/// Copies the folder of a durable store as it is at one instant, though the store's threads may be changing it: no file differs
+/// from its copy once all have been copied. REQUIRES: nobody writes to the store for long.
+inline testing::AssertionResult copy_of_one_instant(const std::filesystem::path& from, const std::filesystem::path& to) {
+  namespace fs = std::filesystem;
+  // Whoever opens and closes the lock's file gives up the process's lock.
+  const auto files = [](const fs::path& folder) {
+    std::vector<fs::path> names;
+    for (const auto& each : fs::directory_iterator(folder)) {
+      if (each.path().filename() != "LOCK") names.push_back(each.path().filename());
+    }
+    return sorted(names);
+  };
+  const auto bytes = [](const fs::path& path) -> std::optional<std::string> {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return std::nullopt;
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  return eventually([&] {
+    fs::remove_all(to);
+    fs::create_directory(to);
+    const auto names = files(from);
+    for (const fs::path& name : names) {
+      std::error_code gone;
+      if (!fs::copy_file(from / name, to / name, gone)) return false;
+    }
+    for (const fs::path& name : names) {
+      if (bytes(from / name) != bytes(to / name)) return false;
+    }
+    return files(from) == names;
+  });
+}
+
 inline std::string fresh_store_name() {
   static std::atomic<int> next{1};
   return "contract-store-" + std::to_string(next++);

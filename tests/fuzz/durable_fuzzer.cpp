@@ -60,10 +60,10 @@ std::map<std::string, std::string> valid_files() {
     folder.log().complete(record);
   };
   append(1, 1);
+  const auto checkpoint = folder.begin_checkpoint([] { return std::uint64_t{1} << 20; });
   folder.log().prepare_generation();
   folder.log().begin_generation(2);
   folder.log().end_generation();
-  const auto checkpoint = folder.begin_checkpoint();
   const Value value = Value::parse(R"({"a":[1,2,3]})");
   LoggedOperation operation;
   operation.code = OperationCode::set;

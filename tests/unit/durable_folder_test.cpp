@@ -7,109 +7,23 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 #include <shared_mutex>
 
-#include "simulated_disk.hpp"
+#include "numbers.hpp"
 
 namespace cubby::detail {
 namespace {
 
+using cubby::testing::Numbers;
+using cubby::testing::seed;
 using cubby::testing::SimulatedDisk;
-
-/// A store that holds one number, and whose log holds each that it was set to.
-class Numbers {
- public:
-  Numbers(SimulatedDisk& disk, Sync sync, std::optional<EncryptionKey> key = {}) {
-    DurableFolder::Settings settings;
-    settings.files = &disk;
-    settings.folder = "/data/store";
-    settings.key = key;
-    settings.sync = sync;
-    settings.checkpoint_after = 64 << 10;
-    settings.wait_for_publishers = [] {};
-    settings.on_growth = [] {};
-    folder_ = std::make_unique<DurableFolder>(std::move(settings));
-    folder_->load([this](const LoggedOperation& operation) { last_ = operation.value->as_int(); },
-                  [this](const LoggedOperation& operation) {
-                    // One after the other, from where the checkpoint ends.
-                    EXPECT_EQ(operation.value->as_int(), last_ + 1);
-                    last_ = operation.value->as_int();
-                  });
-    folder_->begin(version_);
-  }
-
-  std::int64_t last() const { return last_; }
-  Log& log() { return folder_->log(); }
-
-  /// Appends the next number, with a text of this length beside it; acknowledged when it returns.
-  void append(std::size_t text) {
-    const Value number(last_ + 1);
-    LoggedOperation first;
-    first.code = OperationCode::set;
-    first.key = "number";
-    first.value = &number;
-    OperationWriter measure;
-    measure.write(first);
-    const Log::Record record = log().reserve(version_, measure.body_size() + (text & ~std::size_t{7}));
-    OperationWriter writer(record.body());
-    writer.write(first);
-    writer.pad(record.frame - log().frame_size(0));
-    log().complete(record);
-    ++last_;
-    if (log().waits_for_disk()) log().acknowledge(record.end());
-  }
-  /// Reserves a record and leaves it, as a process that dies in the middle does.
-  void begin_and_die() { log().reserve(version_, 64); }
-
-  /// What a process does that dies right after a checkpoint's cut.
-  void begin_generation_and_die() {
-    log().prepare_generation();
-    log().begin_generation(++version_);
-  }
-
-  void checkpoint(bool closing = false) {
-    log().prepare_generation();
-    log().begin_generation(++version_);
-    log().end_generation();
-    const auto writer = folder_->begin_checkpoint();
-    const Value number(last_);
-    LoggedOperation operation;
-    operation.code = OperationCode::set;
-    operation.key = "number";
-    operation.value = &number;
-    writer->add(operation);
-    folder_->commit(*writer, closing);
-  }
-  void close() {
-    checkpoint(true);
-    folder_->finish();
-  }
-  /// As a store does whose close() failed.
-  void stay_open() { folder_->note_open(); }
-  std::uint64_t log_bytes() const { return folder_->log_bytes(); }
-
- private:
-  std::uint32_t version_ = 1;
-  std::int64_t last_ = 0;
-  std::unique_ptr<DurableFolder> folder_;
-};
-
-std::uint64_t seed() {
-  const char* given = std::getenv("CUBBY_TEST_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
-}
-
-EncryptionKey one_key() {
-  EncryptionKey key{};
-  key[5] = std::byte{17};
-  return key;
-}
+using cubby::testing::some_key;
+using cubby::testing::used_window;
 
 class Folder : public ::testing::TestWithParam<bool> {
  protected:
-  std::optional<EncryptionKey> key() const { return GetParam() ? std::optional(one_key()) : std::nullopt; }
+  std::optional<EncryptionKey> key() const { return GetParam() ? std::optional(some_key()) : std::nullopt; }
 };
 
 TEST_P(Folder, EachPointOfARunSurvivesPowerLoss) {
@@ -190,15 +104,6 @@ TEST_P(Folder, UnfinishedRecordsOfADeadProcessDontEndTheLogOfADeadMachine) {
   for (int tries = 0; tries < 20; ++tries) EXPECT_EQ(Numbers(*left->after_power_loss(random), Sync::never(), key()).last(), 2);
 }
 
-/// The name of the window that holds records.
-std::string used_window(const SimulatedDisk& disk) {
-  for (const auto& [name, bytes] : disk.contents()) {
-    const bool is_window = name.find("/window.") != std::string::npos;
-    if (is_window && bytes.find_first_not_of('\0', LogWindow::kImageOffset + kSegmentStart) != std::string::npos) return name;
-  }
-  return {};
-}
-
 TEST_P(Folder, WindowsAreUsedAgainAndNothingIsLost) {
   SimulatedDisk disk;
   std::unique_ptr<SimulatedDisk> left;
@@ -259,7 +164,7 @@ TEST(EncryptedFolder, NobodyWithoutTheKeyDropsARecordOrPutsAnEnd) {
   std::unique_ptr<SimulatedDisk> left;
   std::uint64_t offset = 0, size = 0;
   {
-    Numbers store(disk, Sync::never(), one_key());
+    Numbers store(disk, Sync::never(), some_key());
     store.append(10);
     offset = kSegmentStart;
     store.append(10);
@@ -280,7 +185,7 @@ TEST(EncryptedFolder, NobodyWithoutTheKeyDropsARecordOrPutsAnEnd) {
   const auto put = [&](std::uint64_t at, std::uint64_t value) { std::memcpy(image.data() + at, &value, sizeof value); };
   const auto refused = [&] {
     left->put(window, sound.substr(0, LogWindow::kImageOffset) + image);
-    EXPECT_THROW(Numbers(*left, Sync::never(), one_key()), Error);
+    EXPECT_THROW(Numbers(*left, Sync::never(), some_key()), Error);
     image = sound.substr(LogWindow::kImageOffset);
   };
   size = keyless.read_head(word(offset), offset)->size;
@@ -295,7 +200,7 @@ TEST(EncryptedFolder, NobodyWithoutTheKeyDropsARecordOrPutsAnEnd) {
   put(offset + 8, keyless.end_mark(word(offset), offset));
   refused();
   left->put(window, sound);
-  EXPECT_EQ(Numbers(*left, Sync::never(), one_key()).last(), 3);
+  EXPECT_EQ(Numbers(*left, Sync::never(), some_key()).last(), 3);
 }
 
 TEST_P(Folder, ADamagedHeaderBehindAnOpenEndIsDamage) {
@@ -429,6 +334,60 @@ TEST_P(Folder, AFullDiskRefusesWritesUntilThereIsRoom) {
   for (int step = 0; step < 20; ++step) store.append(10'000);
   EXPECT_EQ(store.last(), before + 20);
   EXPECT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), before + 20);
+}
+
+TEST_P(Folder, ACheckpointThatFailsLeavesNoFileOfIts) {
+  std::size_t failed = 0;
+  for (std::size_t call = 1;; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    SimulatedDisk disk;
+    Numbers store(disk, Sync::never(), key());
+    for (int step = 0; step < 5; ++step) store.append(100);
+    disk.fail_at(call, ENOSPC);
+    bool succeeded = true;
+    try {
+      store.checkpoint();
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), Errc::io) << error.what();
+      succeeded = false;
+      ++failed;
+    }
+    const bool was_reached = disk.calls() >= call;
+    disk.no_faults();
+    const auto named = read_manifest(disk, "/data/store", key())->checkpoint;
+    for (const auto& [name, bytes] : disk.contents()) {
+      const auto parsed = parse_name(std::filesystem::path(name).filename().string());
+      if (succeeded || !parsed) continue;
+      EXPECT_TRUE(parsed->kind != FileName::Kind::temporary) << name;
+      EXPECT_TRUE(parsed->kind != FileName::Kind::checkpoint || parsed->generation == named) << name;
+    }
+    store.append(100);
+    store.checkpoint();
+    store.append(100);
+    ASSERT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), 7);
+    if (!was_reached) break;
+  }
+  EXPECT_GT(failed, 10U);
+}
+
+TEST_P(Folder, ADiskThatIsFullAllTheTimeDoesNotMakeAGenerationEachTime) {
+  SimulatedDisk disk;
+  Numbers store(disk, Sync::never(), key());
+  store.append(100);
+  const auto before = disk.contents();
+  const std::uint32_t generation = store.log().generation();
+  // It makes files, and has no room in them.
+  for (int tries = 0; tries < 10; ++tries) {
+    disk.fill();
+    EXPECT_THROW(store.checkpoint(), Error);
+    store.append(100);
+  }
+  disk.fill(false);
+  EXPECT_EQ(store.log().generation(), generation);
+  const auto after = disk.contents();
+  EXPECT_EQ(after.size(), before.size());
+  store.checkpoint();
+  EXPECT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), 11);
 }
 
 TEST_P(Folder, AFailedSyncIsNotForgotten) {

@@ -74,11 +74,11 @@ class SmallStore {
   }
   /// What the store holds is what the test says it is.
   void checkpoint(int keys, bool closing) {
+    const auto writer = durable_->begin_checkpoint([] { return std::uint64_t{1} << 20; });
     Log& log = durable_->log();
     log.prepare_generation();
     log.begin_generation(++version_);
     log.end_generation();
-    const auto writer = durable_->begin_checkpoint();
     for (int i = 0; i < keys; ++i) {
       const std::string name = "key " + std::to_string(i);
       const Value value = Value::object({{"number", i}, {"text", "a text that is longer than a short string"}});
@@ -108,7 +108,7 @@ class SmallStore {
   std::uint32_t version_ = 0;
 };
 
-EncryptionKey some_key() {
+EncryptionKey checked_key() {
   EncryptionKey key{};
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::byte>(i * 7 + 1);
   return key;
@@ -223,7 +223,7 @@ TEST(FolderCheck, FindsEachFlippedBitOfAKilledStore) {
 }
 
 TEST(FolderCheck, FindsEachFlippedBitOfAnEncryptedStore) {
-  SmallStore store(some_key());
+  SmallStore store(checked_key());
   fill(store);
   store.kill();
   flip_all(store);
@@ -300,7 +300,7 @@ TEST(FolderCheck, RefusesWhatIsNoStore) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Errc::io);
   }
-  EXPECT_THROW(check_folder(real_file_system(), store.folder(), some_key()), Error);
+  EXPECT_THROW(check_folder(real_file_system(), store.folder(), checked_key()), Error);
   fs::remove(store.folder() / kManifestName);
   EXPECT_NE(damage_in(store).find("MANIFEST is missing, though there is "), std::string::npos);
 }
@@ -312,9 +312,9 @@ TEST(FolderRekey, ChangesTheKeyBackAndForth) {
   store.checkpoint(5, true);
   store.close();
   FileSystem& files = real_file_system();
-  EncryptionKey other = some_key();
+  EncryptionKey other = checked_key();
   other[0] = std::byte{99};
-  const std::vector<std::optional<EncryptionKey>> keys{std::nullopt, some_key(), other, std::nullopt};
+  const std::vector<std::optional<EncryptionKey>> keys{std::nullopt, checked_key(), other, std::nullopt};
   for (std::size_t i = 1; i < keys.size(); ++i) {
     rekey_folder(files, store.folder(), keys[i - 1], keys[i]);
     EXPECT_THROW(check_folder(files, store.folder(), keys[i - 1]), Error);
@@ -330,7 +330,7 @@ TEST(FolderRekey, RefusesAStoreThatWasNotClosed) {
   fill(store);
   store.kill();
   try {
-    rekey_folder(real_file_system(), store.folder(), std::nullopt, some_key());
+    rekey_folder(real_file_system(), store.folder(), std::nullopt, checked_key());
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Errc::config);
@@ -342,7 +342,7 @@ TEST(FolderRekey, RefusesAStoreThatWasNotClosed) {
 template <class Fail>
 void rekey_with_faults(testing::MemoryFileSystem::Survival survival, Fail fail) {
   const fs::path folder = "/data/store";
-  const std::optional<EncryptionKey> keys[] = {std::nullopt, some_key()};
+  const std::optional<EncryptionKey> keys[] = {std::nullopt, checked_key()};
   bool seen[2] = {};
   for (std::size_t call = 1;; ++call) {
     testing::MemoryFileSystem files;
@@ -482,7 +482,7 @@ TEST_F(FolderSalvageTest, TakesWholeBlocksOfACheckpointAndInventsNothing) {
 }
 
 TEST_F(FolderSalvageTest, DoesWithoutTheManifest) {
-  for (const auto& key : {std::optional<EncryptionKey>(), std::optional(some_key())}) {
+  for (const auto& key : {std::optional<EncryptionKey>(), std::optional(checked_key())}) {
     SmallStore store(key);
     fill(store);
     store.kill();
@@ -495,11 +495,11 @@ TEST_F(FolderSalvageTest, DoesWithoutTheManifest) {
 }
 
 TEST_F(FolderSalvageTest, TellsAWrongKeyFromDamage) {
-  SmallStore store(some_key());
+  SmallStore store(checked_key());
   fill(store);
   store.kill();
   fs::remove(store.folder() / kManifestName);
-  EncryptionKey other = some_key();
+  EncryptionKey other = checked_key();
   other[5] = std::byte{0};
   try {
     FolderSalvage(real_file_system(), store.folder(), other, {});
@@ -510,7 +510,7 @@ TEST_F(FolderSalvageTest, TellsAWrongKeyFromDamage) {
 }
 
 TEST_F(FolderSalvageTest, SurvivesAnyFlippedByte) {
-  for (const auto& key : {std::optional<EncryptionKey>(), std::optional(some_key())}) {
+  for (const auto& key : {std::optional<EncryptionKey>(), std::optional(checked_key())}) {
     SmallStore store(key);
     fill(store);
     store.kill();

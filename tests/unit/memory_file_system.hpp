@@ -119,6 +119,9 @@ class MemoryFileSystem final : public detail::FileSystem {
   std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t) override {
     detail::throw_io_error("creating", path, ENOTSUP);  // of no use to what is tested with this
   }
+  std::unique_ptr<ReservedFile> reopen(const std::filesystem::path& path) override {
+    detail::throw_io_error("opening", path, ENOTSUP);
+  }
   std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override {
     step("map", path);
     const auto found = names_.find(path.string());
@@ -171,6 +174,7 @@ class MemoryFileSystem final : public detail::FileSystem {
     MemoryNewFile(MemoryFileSystem& owner, std::shared_ptr<File> file, std::filesystem::path path)
         : owner_(owner), file_(std::move(file)), path_(std::move(path)) {}
 
+    void reserve(std::uint64_t) override { owner_.step("reserve", path_); }
     std::size_t write_some(std::string_view bytes) override {
       try {
         owner_.step("write", path_);

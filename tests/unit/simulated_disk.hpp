@@ -35,8 +35,21 @@ class SimulatedDisk final : public detail::FileSystem {
     fail_at_ = call;
     error_ = error;
     for_good_ = for_good;
+    dies_ = false;
   }
   void no_faults() { fail_at(0); }
+  /// From now on there is no room for anything new.
+  void fill(bool full = true) {
+    const std::lock_guard lock(mutex_);
+    full_ = full;
+  }
+  /// The process dies in the n-th call from now on: nothing comes of it, or if it writes in place, half of its pages, and
+  /// nothing of all calls after it.
+  void die_at(std::size_t call) {
+    fail_at(call, EIO, true);
+    const std::lock_guard lock(mutex_);
+    dies_ = true;
+  }
   std::size_t calls() const {
     const std::lock_guard lock(mutex_);
     return calls_;
@@ -154,14 +167,23 @@ class SimulatedDisk final : public detail::FileSystem {
   std::unique_ptr<MappedFile> create_mapped(const std::filesystem::path& path, std::size_t size) override {
     const std::lock_guard lock(mutex_);
     step("create_mapped", path);
+    need_room("creating", path);
     if (names_.contains(path.string())) detail::throw_io_error("creating", path, EEXIST);
     return std::make_unique<Mapped>(*this, add(path, size), path);
   }
   std::unique_ptr<ReservedFile> create_reserved(const std::filesystem::path& path, std::size_t size) override {
     const std::lock_guard lock(mutex_);
     step("create_reserved", path);
+    need_room("creating", path);
     if (names_.contains(path.string())) detail::throw_io_error("creating", path, EEXIST);
     return std::make_unique<Reserved>(*this, add(path, size), path);
+  }
+  std::unique_ptr<ReservedFile> reopen(const std::filesystem::path& path) override {
+    const std::lock_guard lock(mutex_);
+    step("reopen", path);
+    const auto found = names_.find(path.string());
+    if (found == names_.end()) detail::throw_io_error("opening", path, ENOENT);
+    return std::make_unique<Reserved>(*this, found->second, path);
   }
   std::unique_ptr<MappedFile> map(const std::filesystem::path& path) override {
     const std::lock_guard lock(mutex_);
@@ -213,6 +235,7 @@ class SimulatedDisk final : public detail::FileSystem {
 
  private:
   static constexpr std::size_t kSector = 512;
+  static constexpr std::size_t kPage = 4096;
 
   struct File {
     std::uint64_t inode = 0;
@@ -229,9 +252,15 @@ class SimulatedDisk final : public detail::FileSystem {
    public:
     Writer(SimulatedDisk& disk, std::shared_ptr<File> file, std::filesystem::path path)
         : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
+    void reserve(std::uint64_t) override {
+      const std::lock_guard lock(disk_.mutex_);
+      disk_.step("reserve", path_);
+      disk_.need_room("reserving", path_);
+    }
     std::size_t write_some(std::string_view bytes) override {
       const std::lock_guard lock(disk_.mutex_);
       disk_.step("write", path_);
+      disk_.need_room("writing", path_);
       file_->bytes.insert(file_->bytes.end(), bytes.begin(), bytes.end());
       return bytes.size();
     }
@@ -270,7 +299,15 @@ class SimulatedDisk final : public detail::FileSystem {
         : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
       const std::lock_guard lock(disk_.mutex_);
-      disk_.step("write_at", path_);
+      try {
+        disk_.step("write_at", path_);
+      } catch (const Error&) {
+        const std::uint64_t half = (offset + bytes.size() / 2) / kPage * kPage;
+        if (disk_.dies_ && disk_.calls_ == disk_.fail_at_ && half > offset) {
+          std::memcpy(file_->bytes.data() + offset, bytes.data(), half - offset);
+        }
+        throw;
+      }
       if (offset + bytes.size() > file_->bytes.size()) detail::throw_io_error("writing", path_, ENOSPC);
       std::memcpy(file_->bytes.data() + offset, bytes.data(), bytes.size());
     }
@@ -316,6 +353,9 @@ class SimulatedDisk final : public detail::FileSystem {
   bool is_folder(const std::filesystem::path& path) const {
     return std::find(folders_.begin(), folders_.end(), path.string()) != folders_.end();
   }
+  void need_room(const char* doing, const std::filesystem::path& path) const {
+    if (full_) detail::throw_io_error(doing, path, ENOSPC);
+  }
   void step(const char* call, const std::filesystem::path& path) {
     ++calls_;
     if (fail_at_ != 0 && (calls_ == fail_at_ || (for_good_ && calls_ > fail_at_))) detail::throw_io_error(call, path, error_);
@@ -332,6 +372,8 @@ class SimulatedDisk final : public detail::FileSystem {
   std::size_t fail_at_ = 0;
   int error_ = EIO;
   bool for_good_ = false;
+  bool dies_ = false;
+  bool full_ = false;
 };
 
 }  // namespace cubby::testing
