@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "durable.hpp"
 
-#include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
-
 namespace bench {
 namespace {
 
@@ -37,29 +32,5 @@ DurableData::DurableData(std::size_t size) {
 cubby::Value DurableData::make(std::size_t i) { return make_value(make_padded(i, 0)); }
 
 std::string DurableData::make_text(std::size_t i) { return make_json(make_padded(i, 0)); }
-
-void DurableRun::rounds(const char* title, int count, std::vector<Part> parts) {
-  std::erase_if(parts, [this](const Part& part) { return !std::regex_search(part.series.name(), options.filter); });
-  if (options.list) {
-    for (const Part& part : parts) std::puts(part.series.name().c_str());
-    return;
-  }
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  for (int round = 0; round < count; ++round) {
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      const Part& part = parts[(i + static_cast<std::size_t>(round)) % parts.size()];
-      if (terminal) {
-        std::fprintf(stderr, "\r\033[K%s round %d/%d  %s", title, round + 1, count, part.series.name().c_str());
-      }
-      part.run([&](const Series& series, double value) {
-        std::vector<double>& values = results.series[series];
-        values.resize(static_cast<std::size_t>(count));
-        values[static_cast<std::size_t>(round)] = value;
-      });
-    }
-    if (!terminal && !parts.empty()) std::fprintf(stderr, "%s round %d/%d done\n", title, round + 1, count);
-  }
-  if (terminal) std::fputs("\r\033[K", stderr);
-}
 
 }  // namespace bench

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cubby/cubby.hpp>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include "dataset.hpp"
 #include "disk.hpp"
 #include "harness.hpp"
+#include "parts.hpp"
 
 namespace bench {
 
@@ -55,14 +55,11 @@ class DurableRun {
   DurableRun(const RunOptions& run_options, const DurableOptions& durable_options, Results& run_results)
       : options(run_options), durable(durable_options), results(run_results), folder_(durable.parent) {}
 
-  using Note = std::function<void(const Series&, double)>;
-  /// One store's part of a round; `run` notes what it measured.
-  struct Part {
-    Series series;  ///< by which it is filtered and listed
-    std::function<void(const Note&)> run;
-  };
-  /// Runs the parts, those that the filter leaves, round by round, in each round another one first.
-  void rounds(const char* title, int count, std::vector<Part> parts);
+  using Note = bench::Note;
+  using Part = bench::Part;
+  void rounds(const char* title, int count, std::vector<Part> parts) {
+    run_parts(title, count, std::move(parts), options, results);
+  }
 
   const std::filesystem::path& folder() const noexcept { return folder_.path(); }
   /// A line for the report.

@@ -3,14 +3,18 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <initializer_list>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "child_process.hpp"
 #include "durable.hpp"
 #include "harness.hpp"
 #include "report.hpp"
+#include "serve.hpp"
 #include "workloads.hpp"
 
 namespace {
@@ -39,13 +43,9 @@ std::string command_line(int argc, char** argv) {
 }
 
 /// A group that fails (a full disk, a redis-server that won't start) leaves the others their results.
-void run_durable(bench::DurableRun& run) {
-  constexpr std::pair<const char*, void (*)(bench::DurableRun&)> kGroups[] = {{"log", bench::run_durable_log},
-                                                                              {"writes", bench::run_durable_writes},
-                                                                              {"synced writes", bench::run_durable_always},
-                                                                              {"opening", bench::run_durable_opening},
-                                                                              {"checkpoints", bench::run_durable_checkpoints}};
-  for (const auto& [name, group] : kGroups) {
+template <class Run>
+void run_groups(Run& run, std::initializer_list<std::pair<const char*, void (*)(Run&)>> groups) {
+  for (const auto& [name, group] : groups) {
     try {
       group(run);
     } catch (const std::exception& error) {
@@ -53,6 +53,26 @@ void run_durable(bench::DurableRun& run) {
       std::fprintf(stderr, "\n%s: %s\n", name, error.what());
     }
   }
+}
+
+void run_durable(bench::DurableRun& run) {
+  run_groups<bench::DurableRun>(run, {{"log", bench::run_durable_log},
+                                      {"writes", bench::run_durable_writes},
+                                      {"synced writes", bench::run_durable_always},
+                                      {"opening", bench::run_durable_opening},
+                                      {"checkpoints", bench::run_durable_checkpoints}});
+}
+
+void run_serve(bench::ServeRun& run) {
+  if (!run.options.list) {
+    if (run.serve.cubby.empty()) throw std::runtime_error("which cubby? it wasn't built with this: --cubby PATH");
+    for (const char* program : {"redis-server", "redis-benchmark"}) {
+      if (!bench::is_installed(program)) throw std::runtime_error(std::string(program) + " isn't installed");
+    }
+  }
+  run_groups<bench::ServeRun>(
+      run,
+      {{"memory", bench::run_serve_memory}, {"commands", bench::run_serve_commands}, {"durable", bench::run_serve_durable}});
 }
 
 int run(int argc, char** argv) {
@@ -66,8 +86,15 @@ int run(int argc, char** argv) {
   bench::RunOptions options;
   options.threads = default_threads();
   bench::DurableOptions durable;
-  app.add_option("mode", mode, "full, quick (two minutes, three rounds, the main rows), or durable (half an hour)")
-      ->check(CLI::IsMember({"full", "quick", "durable"}));
+  bench::ServeOptions serve;
+#ifdef CUBBY_BENCH_COMMAND
+  serve.cubby = CUBBY_BENCH_COMMAND;
+#endif
+  app.add_option(
+         "mode", mode,
+         "full, quick (two minutes, three rounds, the main rows), durable (half an hour), or serve (a quarter of an hour)")
+      ->check(CLI::IsMember({"full", "quick", "durable", "serve"}));
+  app.add_flag("--quick", options.quick, "serve: two rounds, short ones; without a mode: the mode quick");
   app.add_option("--filter", filter,
                  "only series \"workload/entries/threads/store\" in which this regular expression is found");
   app.add_option("--rounds", rounds, "interleaved rounds (7; quick 3)")->check(CLI::PositiveNumber);
@@ -83,13 +110,15 @@ int run(int argc, char** argv) {
   app.add_option("--always-seconds", durable.always_seconds, "durable: length of a slice of synced writes (5)")
       ->check(CLI::PositiveNumber);
   app.add_option("--sessions", durable.sessions, "durable: sessions in a checkpoint (1000000)")->check(CLI::PositiveNumber);
-  app.add_option("--data", durable.parent, "durable: where the data's folder is made, and removed (build)");
+  app.add_option("--cubby", serve.cubby, "serve: the command that is started (the one that was built with this)");
+  app.add_option("--keys", serve.keys, "serve: keys (1000000)")->check(CLI::Range(1000, 100'000'000));
+  app.add_option("--data", durable.parent, "durable, serve: where the data's folder is made, and removed (build)");
   app.footer(
       "Examples:\n  cubby_bench quick\n  cubby_bench --filter '^(get|visit)/20000/2/' --rounds 15\n  cubby_bench --report "
-      "docs/benchmarks.md\n  cubby_bench durable --rounds 3 --sustain-seconds 10");
+      "docs/benchmarks.md\n  cubby_bench durable --rounds 3 --sustain-seconds 10\n  cubby_bench serve --quick");
   CLI11_PARSE(app, argc, argv);
-  options.quick = mode == "quick";
-  options.rounds = rounds != 0 ? rounds : options.quick ? 3 : 7;
+  options.quick = options.quick || mode == "quick";
+  options.rounds = rounds != 0 ? rounds : !options.quick ? 7 : mode == "serve" ? 2 : 3;
   options.slice = bench::milliseconds(slice != 0 ? slice : options.quick ? 60 : 160);
   if (!filter.empty()) options.filter = std::regex(filter);
 
@@ -106,6 +135,17 @@ int run(int argc, char** argv) {
     bench::write_durable_targets(std::cout, run);
     if (!raw.empty()) bench::write_raw(raw, results);
     if (!report.empty()) bench::write_durable_report(report, command_line(argc, argv), run);
+    done();
+    return 0;
+  }
+  if (mode == "serve") {
+    serve.parent = durable.parent;
+    bench::ServeRun run(options, serve, results);
+    run_serve(run);
+    if (options.list) return 0;
+    bench::write_serve_targets(std::cout, run);
+    if (!raw.empty()) bench::write_raw(raw, results);
+    if (!report.empty()) bench::write_serve_report(report, command_line(argc, argv), run);
     done();
     return 0;
   }

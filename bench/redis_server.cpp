@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "redis_server.hpp"
 
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <csignal>
-#include <cstring>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -26,12 +19,6 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kProgram = "redis-server";
 constexpr const char* kSocket = "redis.sock";
 constexpr std::chrono::seconds kPatience(300);
-
-void append_word(std::string& text, std::string_view word) {
-  text += "$" + std::to_string(word.size()) + "\r\n";
-  text.append(word);
-  text += "\r\n";
-}
 
 }  // namespace
 
@@ -72,93 +59,33 @@ double RedisServer::seconds_to_load() const {
   throw std::runtime_error("redis-server did not load its file: see " + log_.string());
 }
 
-std::string RedisServer::command(const std::vector<std::string>& words) {
-  std::string text = "*" + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words) append_word(text, word);
-  send(text);
-  const std::string reply = receive_line();
-  if (reply.starts_with('-')) throw std::runtime_error("redis-server: " + reply.substr(1));
-  return reply.substr(1);
-}
-
 void RedisServer::set_all(std::size_t count, const std::function<std::string(std::size_t)>& key,
                           const std::function<std::string(std::size_t)>& value) {
-  constexpr std::size_t kAtOnce = 1000;
-  for (std::size_t begin = 0; begin < count; begin += kAtOnce) {
-    const std::size_t end = std::min(count, begin + kAtOnce);
-    std::string text;
-    for (std::size_t i = begin; i < end; ++i) {
-      text += "*3\r\n$3\r\nSET\r\n";
-      append_word(text, key(i));
-      append_word(text, value(i));
-    }
-    send(text);
-    for (std::size_t i = begin; i < end; ++i) {
-      if (const std::string reply = receive_line(); reply != "+OK") throw std::runtime_error("redis-server: " + reply);
-    }
-  }
-}
-
-bool RedisServer::connect_once() {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  // As it is known from here: a path from the root may be longer than what fits.
-  const std::string path = (folder_ / kSocket).string();
-  if (path.size() >= sizeof address.sun_path) throw std::runtime_error("too long for a socket: " + path);
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (socket_ < 0) throw std::runtime_error("cannot make a socket");
-  const timeval patience{kPatience.count(), 0};
-  setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
-  close(socket_);
-  socket_ = -1;
-  return false;
+  connection_->pipeline(count, [&](std::size_t i, std::string& text) {
+    RespConnection::append_command(text, {"SET", key(i), value(i)});
+  });
 }
 
 void RedisServer::wait_for_answer() {
   const auto end = Clock::now() + kPatience;
-  for (bool connected = false; Clock::now() < end; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+  for (; Clock::now() < end; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
     if (waitpid(process_, nullptr, WNOHANG) == process_) {
       process_ = 0;
       throw std::runtime_error("redis-server ended: see " + log_.string());
     }
-    if (!connected) connected = connect_once();
-    if (!connected) continue;
-    send("*1\r\n$4\r\nPING\r\n");
-    if (receive_line() == "+PONG") return;  // else "-LOADING ..."
+    // As it is known from here: a path from the root may be longer than what fits.
+    if (!connection_ || !connection_->is_open()) connection_.emplace(folder_ / kSocket);
+    if (connection_->is_open() && connection_->try_command({"PING"}) == "PONG") return;  // else "-LOADING ..."
   }
   throw std::runtime_error("redis-server did not answer");
 }
 
 void RedisServer::kill_and_wait() noexcept {
-  if (socket_ >= 0) close(socket_);
-  socket_ = -1;
+  connection_.reset();
   if (process_ == 0) return;
   kill(process_, SIGKILL);  // nothing of it is needed any more
   waitpid(process_, nullptr, 0);
   process_ = 0;
-}
-
-void RedisServer::send(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-    if (sent <= 0) throw std::runtime_error("redis-server takes no commands");
-    text.remove_prefix(static_cast<std::size_t>(sent));
-  }
-}
-
-std::string RedisServer::receive_line() {
-  std::size_t end = 0;
-  while ((end = received_.find("\r\n")) == std::string::npos) {
-    std::array<char, 16384> buffer{};
-    const ssize_t got = recv(socket_, buffer.data(), buffer.size(), 0);
-    if (got <= 0) throw std::runtime_error("redis-server gives no answer");
-    received_.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  std::string line = received_.substr(0, end);
-  received_.erase(0, end + 2);
-  return line;
 }
 
 }  // namespace bench

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "resp_connection.hpp"
 
 namespace bench {
 
@@ -31,24 +33,20 @@ class RedisServer {
   /// What it says in its log that loading the file took.
   double seconds_to_load() const;
 
-  /// One command; returns the reply's line (of a bulk string that is its length), throws if it is an error.
-  std::string command(const std::vector<std::string>& words);
+  /// One command; returns the reply, throws if it is an error.
+  std::string command(const std::vector<std::string>& words) { return connection_->command(words); }
   /// Sets `count` strings, many at a time.
   void set_all(std::size_t count, const std::function<std::string(std::size_t)>& key,
                const std::function<std::string(std::size_t)>& value);
 
  private:
-  bool connect_once();
   void wait_for_answer();
   void kill_and_wait() noexcept;
-  void send(std::string_view text);
-  std::string receive_line();
 
   std::filesystem::path folder_;
   std::filesystem::path log_;
   pid_t process_ = 0;
-  int socket_ = -1;
-  std::string received_;  ///< and not yet looked at
+  std::optional<RespConnection> connection_;
   double seconds_to_answer_ = 0;
 };
 

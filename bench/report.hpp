@@ -8,6 +8,7 @@
 
 #include "durable.hpp"
 #include "harness.hpp"
+#include "serve.hpp"
 #include "statistics.hpp"
 
 namespace bench {
@@ -25,7 +26,11 @@ void write_raw(const std::filesystem::path& path, const Results& results);
 void write_durable_targets(std::ostream& out, const DurableRun& run);
 void write_durable_report(const std::filesystem::path& path, const std::string& command, const DurableRun& run);
 
-/// What both reports are made of.
+/// And of the mode `serve`.
+void write_serve_targets(std::ostream& out, const ServeRun& run);
+void write_serve_report(const std::filesystem::path& path, const std::string& command, const ServeRun& run);
+
+/// What the reports are made of.
 void write_target_table(std::ostream& out, const std::vector<Target>& targets);
 /// Replaces what the file has between the markers of `./dev bench` (`mode` empty) or `./dev bench mode`, which must be there.
 /// A missing file is made.
