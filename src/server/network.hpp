@@ -40,6 +40,8 @@ class Network {
   /// For what is to run beside: HTTP, signals. One thread, that of run().
   boost::asio::io_context& context() noexcept { return *context_; }
   std::size_t threads() const noexcept { return threads_.size(); }
+  /// For those who sign in elsewhere.
+  SignInGuard& sign_ins() noexcept { return sign_ins_; }
 
   /// Serves until stop(): then lets no more clients in, and returns when those that are there have had their last replies.
   void run();

@@ -137,7 +137,10 @@ Stats Store::stats() {
     stats.bytes = figure(Figure::bytes) + table_.bucket_bytes();
   }
   stats.waiters = waiting_.load(std::memory_order_relaxed);
-  if (log_ != nullptr) stats.log_bytes = durable_->log_bytes();
+  if (log_ != nullptr) {
+    stats.log_bytes = durable_->log_bytes();
+    stats.write_error = log_->failure();
+  }
   const std::lock_guard lock(save_state_);
   stats.saves = saves_;
   stats.last_save_error = last_save_error_;
