@@ -181,6 +181,7 @@ std::optional<std::string_view> as_prefix(std::string_view pattern) noexcept {
   const std::string_view prefix = pattern.substr(0, pattern.find('*'));
   if (pattern.find_first_not_of('*', prefix.size()) != std::string_view::npos) return std::nullopt;
   if (prefix.find_first_of("?[\\") != std::string_view::npos) return std::nullopt;
+  if (prefix.empty() && pattern.size() > 1) return std::nullopt;  // `**` doesn't match the empty text
   return prefix;
 }
 

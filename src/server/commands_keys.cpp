@@ -12,6 +12,7 @@
 #include "server/client.hpp"
 #include "server/command.hpp"
 #include "server/lookup.hpp"
+#include "server/subcommands.hpp"
 
 /// Commands on keys whatever they hold.
 
@@ -280,7 +281,7 @@ const ObjectCommand& object_command(Arguments arguments) {
     if (arguments.size() != command.arguments) fail_arguments("object|" + std::string(command.name));
     return command;
   }
-  throw CommandError("ERR unknown subcommand '" + std::string(arguments[1]) + "'. Try OBJECT HELP.");
+  fail_subcommand("OBJECT", arguments[1]);
 }
 
 void check_object(Arguments arguments) { object_command(arguments); }

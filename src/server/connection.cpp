@@ -372,6 +372,8 @@ void Connection::take_messages() {
     close("client-output-buffer-limit: messages come faster than they are read");
     return;
   }
+  // A RESP2 client that has left its last channel would take it for a reply.
+  if (protocol == 2 && !subscribed()) return;
   guarded([&] {
     for (const auto& message : messages) thread_.out.append(*message);
     send_out();

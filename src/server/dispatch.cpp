@@ -13,6 +13,7 @@
 #include "server/arguments.hpp"
 #include "server/command_table.hpp"
 #include "server/server.hpp"
+#include "server/subcommands.hpp"
 
 namespace cubby::server {
 
@@ -80,10 +81,11 @@ class Meter {
 };
 
 std::string unknown_command(Arguments arguments) {
-  std::string text = "ERR unknown command '" + std::string(arguments[0].substr(0, 128)) + "', with args beginning with: ";
+  std::string text = "ERR unknown command '" + shown_argument(arguments[0]) + "', with args beginning with: ";
   std::size_t shown = 0;
   for (std::size_t index = 1; index < arguments.size() && shown < 128; ++index) {
-    const std::string_view argument = arguments[index].substr(0, 128 - shown);
+    // As C text: up to the first zero byte.
+    const std::string_view argument = arguments[index].substr(0, std::min(arguments[index].find('\0'), 128 - shown));
     text.append("'").append(argument).append("' ");
     shown += argument.size() + 3;
   }
@@ -168,7 +170,7 @@ bool call_command(Client& client, const CommandSpec& spec, Arguments arguments, 
 
 void refuse(Client& client, const CommandSpec* spec, const std::string& text, Reply& reply) {
   client.server().figures.mine().add(Figures::errors);
-  if (client.in_multi && spec != nullptr && spec->name == "exec") {
+  if (spec != nullptr && spec->name == "exec") {
     client.leave_multi();
     const std::size_t code = text.find(' ');
     reply.error("EXECABORT Transaction discarded because of: " + text.substr(code == std::string::npos ? 0 : code + 1));

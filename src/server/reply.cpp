@@ -16,6 +16,7 @@ void Reply::line(char kind, std::string_view text) {
 }
 
 void Reply::error(std::string_view text) {
+  while (text.ends_with('\r') || text.ends_with('\n')) text.remove_suffix(1);
   char* to = out_.room(text.size() + 3);
   line('-', text);
   for (std::size_t index = 1; index <= text.size(); ++index) {
