@@ -209,7 +209,9 @@ TEST_P(Recovery, MayDieAtEachPoint) {
     ASSERT_NO_FATAL_FAILURE(expect_all(*left.disk->after_process_death(), left.last));
   }
   std::size_t calls = 0;
-  for (std::size_t call = 1;; ++call) {
+  // Encryption changes what is written, and not when: some points will do.
+  const std::size_t stride = key() ? 4 : 1;
+  for (std::size_t call = 1 + random() % stride;; call += stride) {
     SCOPED_TRACE("killed in call " + std::to_string(call));
     const auto disk = left.disk->after_process_death();
     if (!dies_in(*disk, call)) break;
