@@ -316,7 +316,7 @@ class Settling {
     const auto bytes = image_.bytes();
     for (std::uint64_t place = from; place < bytes.size();) {
       const std::uint64_t length = std::min(kStep, bytes.size() - place);
-      if (!all_zero(bytes.subspan(place, length))) file_->write_at(place, std::span(zeros).first(length));
+      if (!unwritten(bytes.subspan(place, length))) file_->write_at(place, std::span(zeros).first(length));
       place += length;
     }
   }
