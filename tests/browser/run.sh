@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Usage: run.sh CUBBY FOLDER [FOLDER FOR SCREENSHOTS]. Installs what package-lock.json says into the folder, unless that was done
+# already, and runs the dashboard's test there; or says what is missing for it, and exits with 77.
+set -euo pipefail
+
+cubby=$(readlink -f "$1")
+folder=$2
+screenshots=${3:+$(readlink -m "$3")}
+here=$(dirname "$(readlink -f "$0")")
+skip() {
+  echo "skipped: $1"
+  exit 77
+}
+for program in node npm; do
+  command -v $program > /dev/null || skip "there is no $program"
+done
+for browser in "${CHROMIUM-}" chromium chromium-browser google-chrome; do
+  if [ -n "$browser" ] && CHROMIUM=$(command -v "$browser"); then break; fi
+done
+[ -n "${CHROMIUM-}" ] || skip "there is no chromium"
+export CHROMIUM
+
+mkdir -p "$folder"
+if ! cmp -s "$here/package-lock.json" "$folder/installed"; then
+  cp "$here/package.json" "$here/package-lock.json" "$folder"
+  # The lock names no registry: the one that npm is set to is asked, and has to deliver what the lock's hashes say.
+  if ! (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved --fetch-retries 1) \
+    > "$folder/log" 2>&1; then
+    if grep -E 'EINTEGRITY|EUSAGE' "$folder/log"; then exit 1; fi
+    skip "npm can't install playwright-core (see $folder/log)"
+  fi
+  cp "$here/package-lock.json" "$folder/installed"
+fi
+# Modules are looked for where the test lies.
+cp "$here"/*.js "$folder"
+cd "$folder"
+exec node dashboard_test.js "$cubby" ${screenshots:+"$screenshots"}
