@@ -7,22 +7,25 @@ const width = 300;
 const height = 72;
 const shown = 300;
 
-/** The next round number above. */
-function roundAbove(number) {
+/** The next round number above; of bytes, the next power of two. */
+function roundAbove(number, binary) {
   if (!(number > 0)) return 1;
+  if (binary) return 2 ** Math.ceil(Math.log2(number));
   const power = 10 ** Math.floor(Math.log10(number));
   return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= number) ?? number;
 }
 
 /**
- * A card with a chart. `series` are {name, of, filled}: `of(sample)` is what it shows of a sample; `format` writes a value.
+ * A card with a chart. `series` are {name, of, filled}: `of(sample)` is what it shows of a sample; `format` writes a value, which
+ * are bytes if `binary`.
  * What it is at the moment, or where the pointer is, stands above.
  */
 export class ChartCard {
-  constructor({title, hint, series, format, note}) {
+  constructor({title, hint, series, format, note, binary}) {
     this.series = series;
     this.format = format;
     this.note = note;
+    this.binary = binary;
     this.samples = [];
     this.pointed = null;
     this.values = series.map((each, index) => h('span', {class: `reading line-${index}`},
@@ -44,14 +47,16 @@ export class ChartCard {
       this.pointed = null;
       this.read();
     });
-    this.element = h('section', {class: 'card chart', title: hint}, h('h2', null, title), h('div', {class: 'readings'}, this.values),
+    this.element = h('section', {class: 'card chart', title: hint}, h('h2', null, title, h('span', {class: 'span'}, '5 min')),
+      h('div', {class: 'readings'}, this.values),
       this.plot, this.foot);
   }
 
   update(samples, status) {
     this.samples = samples.slice(-shown);
     this.status = status;
-    const highest = roundAbove(Math.max(...this.samples.flatMap((sample) => this.series.map(({of}) => of(sample)))));
+    const most = Math.max(...this.samples.flatMap((sample) => this.series.map(({of}) => of(sample))));
+    const highest = roundAbove(most * 1.05, this.binary);
     const x = (index) => width - (this.samples.length - 1 - index) * (width / (shown - 1));
     const y = (number) => height - 1 - (number / highest) * (height - 3);
     this.series.forEach(({of}, index) => {

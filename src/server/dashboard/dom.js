@@ -40,6 +40,7 @@ export function bytes(number) {
 }
 
 export function micros(number) {
+  if (number === 0) return '–';
   if (number < 1000) return `${three.format(number)} µs`;
   if (number < 1e6) return `${three.format(number / 1000)} ms`;
   return `${three.format(number / 1e6)} s`;
@@ -73,6 +74,7 @@ export function formDialog({title, body, action, danger, submit}) {
   const dialog = h('dialog', {'aria-label': title},
     h('form', {
       method: 'dialog',
+      oninput: () => { problem.hidden = true; },
       onsubmit: async (event) => {
         event.preventDefault();
         confirm.disabled = true;

@@ -20,7 +20,7 @@ export class Keys {
     this.turn = 0;
     this.selected = null;
     this.storeSelect = h('select', {'aria-label': 'Store', onchange: () => this.go({store: this.storeSelect.value})});
-    this.input = h('input', {type: 'search', placeholder: 'Search keys: part of a name, or session:*', 'aria-label': 'Search keys', spellcheck: 'false',
+    this.input = h('input', {type: 'search', placeholder: 'Search: part of a key, or session:*', 'aria-label': 'Search keys', spellcheck: 'false',
                              autocomplete: 'off', oninput: () => this.typed()});
     this.add = h('button', {type: 'button', class: 'primary', onclick: () => this.create()}, 'New key');
     this.list = h('ul', {class: 'key-list'});

@@ -18,7 +18,7 @@ export class Overview {
       new ChartCard({
         title: 'Latency',
         hint: 'What it takes to run the commands that came in one piece, in the server; of each second',
-        series: [{name: 'p99', of: (sample) => sample.p99, filled: true}, {name: 'median', of: (sample) => sample.p50}],
+        series: [{name: 'p99', of: (sample) => sample.p99, filled: true}, {name: 'p50', of: (sample) => sample.p50}],
         format: micros,
         note: () => 'for a batch, within the server',
       }),
@@ -26,6 +26,7 @@ export class Overview {
         title: 'Memory',
         series: [{name: 'keys and values', of: (sample) => sample.memory, filled: true}],
         format: bytes,
+        binary: true,
         note: ({memory}) => `${memory.limit ? `of ${bytes(memory.limit)} · ` : ''}process ${bytes(memory.process)}`,
       }),
       new ChartCard({
@@ -41,15 +42,15 @@ export class Overview {
     this.element = h('div', {class: 'overview'},
       h('div', {class: 'cards'}, this.cards.map((card) => card.element)),
       h('div', {class: 'columns'},
-        h('section', {class: 'card'}, h('h2', null, 'Stores'),
+        h('div', {class: 'column'}, h('section', {class: 'card'}, h('h2', null, 'Stores'),
           h('div', {class: 'scroll'}, h('table', null,
             h('thead', null, h('tr', null, h('th', null, 'Store'), h('th', {class: 'right'}, 'Keys'), h('th', {class: 'right'}, 'Memory'),
               h('th', {class: 'right'}, 'Waiters'), h('th', {class: 'right'}, 'Log'))), this.stores))),
+        h('section', {class: 'card'}, h('h2', null, 'Since the start'), this.figures)),
         h('section', {class: 'card'}, h('h2', null, 'Commands'),
           h('div', {class: 'scroll'}, h('table', null,
             h('thead', null, h('tr', null, h('th', null, 'Command'), h('th', {class: 'right'}, 'Calls'),
-              h('th', {class: 'right'}, 'Each'), h('th', {class: 'time-share'}, 'Share of time'))), this.commands)))),
-      h('section', {class: 'card'}, h('h2', null, 'Since the start'), this.figures));
+              h('th', {class: 'right'}, 'Each'), h('th', {class: 'time-share'}, 'Share of time'))), this.commands)))));
   }
 
   update(status, samples) {
@@ -73,10 +74,10 @@ export class Overview {
     const figures = [
       ['Keys found', share(totals.hits, totals.hits + totals.misses), `${count(totals.hits)} of ${count(totals.hits + totals.misses)}`],
       ['Expired keys', count(totals.expired), ''],
-      ['Connections', count(totals.connections), `${exact(status.clients.limit)} at once at most`],
-      ['Received', last ? `${bytes(last.bytesIn)}/s` : '–', 'now'],
-      ['Sent', last ? `${bytes(last.bytesOut)}/s` : '–', 'now'],
-      ['Data', status.durable ? 'durable' : 'in memory', status.durable ? 'survives a restart' : 'gone with the process'],
+      ['Connections', count(totals.connections), `at most ${count(status.clients.limit)} at once`],
+      ['Received now', last ? `${bytes(last.bytesIn)}/s` : '–', ''],
+      ['Sent now', last ? `${bytes(last.bytesOut)}/s` : '–', ''],
+      ['Data', status.durable ? 'durable' : 'in memory', status.durable ? 'survives a crash' : 'gone at the end'],
     ];
     this.figures.replaceChildren(...figures.map(([name, text, note]) =>
       h('div', null, h('dt', null, name), h('dd', null, text, note ? h('small', null, note) : null))));
