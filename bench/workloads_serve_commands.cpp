@@ -16,6 +16,13 @@ constexpr std::size_t kFieldsOfOne = 1000;
 
 std::string twelve_digits(std::size_t i) { return key_name(i).substr(4); }
 
+/// So that no INCR makes a new one, in the first round only.
+void fill_counters(ServerProcess& server, std::size_t count) {
+  server.control().pipeline(count, [](std::size_t i, std::string& text) {
+    RespConnection::append_command(text, {"INCR", "counter:" + twelve_digits(i)});
+  });
+}
+
 /// Hashes of some 200 bytes, and one of the form of redis-benchmark's own.
 void fill_hashes(ServerProcess& server) {
   server.control().pipeline(kManyHashes, [](std::size_t i, std::string& text) {
@@ -43,6 +50,7 @@ void run_serve_commands(ServeRun& run) {
   const std::size_t keys = run.serve.keys;
   ServerPair servers(run, "commands", false, [&run](ServerProcess& server) {
     run.load(server);
+    fill_counters(server, run.serve.keys);
     fill_hashes(server);
   });
   const std::size_t deep = run.options.quick ? 512'000 : 1'920'000;
