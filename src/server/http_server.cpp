@@ -31,11 +31,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using HttpTcp = asio::ip::tcp;
 
-constexpr std::size_t kMostConnections = 128;
 constexpr std::uint32_t kMostHeaderBytes = 16U << 10;
 constexpr std::uint64_t kMostBodyBytes = std::uint64_t{512} << 10;
-/// For a request to come in full, from the end of the one before it on; and for a response to be taken.
-constexpr std::chrono::seconds kRequestTime{30}, kResponseTime{30};
 constexpr std::chrono::seconds kGoodbyeTime{2};
 constexpr std::size_t kMostDrained = std::size_t{4} << 20;
 
@@ -57,8 +54,13 @@ using HttpPeers = std::unordered_set<HttpPeer*>;
 /// One connection, which lives as long as it waits for something.
 class HttpConnection final : public HttpPeer, public std::enable_shared_from_this<HttpConnection> {
  public:
-  HttpConnection(HttpTcp::socket socket, std::shared_ptr<HttpHandler> handler, std::shared_ptr<HttpPeers> peers)
-      : stream_(std::move(socket)), delay_(stream_.get_executor()), handler_(std::move(handler)), peers_(std::move(peers)) {
+  HttpConnection(HttpTcp::socket socket, const HttpLimits& limits, std::shared_ptr<HttpHandler> handler,
+                 std::shared_ptr<HttpPeers> peers)
+      : stream_(std::move(socket)),
+        delay_(stream_.get_executor()),
+        limits_(limits),
+        handler_(std::move(handler)),
+        peers_(std::move(peers)) {
     peers_->insert(this);
   }
   ~HttpConnection() override { peers_->erase(this); }
@@ -93,7 +95,7 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
     parser_.emplace();
     parser_->header_limit(kMostHeaderBytes);
     parser_->body_limit(kMostBodyBytes);
-    stream_.expires_after(kRequestTime);
+    stream_.expires_after(limits_.request_time);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](beast::error_code error, std::size_t /*bytes*/) { self->have_read(error); });
   }
@@ -156,7 +158,7 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
     message_.body() = std::move(response.body);
     message_.prepare_payload();
     if (head_only_) message_.body().clear();  // the length stays
-    stream_.expires_after(kResponseTime);
+    stream_.expires_after(limits_.response_time);
     http::async_write(stream_, message_, [self = shared_from_this()](beast::error_code error, std::size_t /*bytes*/) {
       if (error) return;
       if (self->keep_alive_) return self->read();
@@ -181,6 +183,7 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
 
   beast::tcp_stream stream_;
   asio::steady_timer delay_;
+  const HttpLimits limits_;
   std::shared_ptr<HttpHandler> handler_;
   std::shared_ptr<HttpPeers> peers_;
   beast::flat_buffer buffer_{kMostHeaderBytes + kMostBodyBytes};
@@ -197,10 +200,11 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
 
 class HttpServer::Doors : public std::enable_shared_from_this<Doors> {
  public:
-  Doors(Server& server, asio::io_context& context, SignInGuard& sign_ins)
+  Doors(Server& server, asio::io_context& context, SignInGuard& sign_ins, const HttpLimits& limits)
       : server_(server),
         context_(context),
         second_(context),
+        limits_(limits),
         handler_(std::make_shared<HttpHandler>(server, sign_ins)),
         peers_(std::make_shared<HttpPeers>()) {}
 
@@ -255,27 +259,27 @@ class HttpServer::Doors : public std::enable_shared_from_this<Doors> {
 
  private:
   void accept(HttpTcp::acceptor& acceptor) {
-    acceptor.async_accept(
-        [self = shared_from_this(), &acceptor](const boost::system::error_code& error, HttpTcp::socket socket) {
-          if (self->closed_) return;
-          if (error) {
-            // Out of descriptors, say; asking again at once would find the same. The second's tick does.
-            spdlog::warn("accepting an HTTP connection failed reason=\"{}\"", error.message());
-            self->paused_.push_back(&acceptor);
-            return;
-          }
-          ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-          boost::system::error_code ignored;
-          socket.set_option(HttpTcp::no_delay(true), ignored);
-          const bool too_many = self->peers_->size() >= kMostConnections;
-          const auto connection = std::make_shared<HttpConnection>(std::move(socket), self->handler_, self->peers_);
-          if (too_many) {
-            connection->refuse();
-          } else {
-            connection->start();
-          }
-          self->accept(acceptor);
-        });
+    acceptor.async_accept([self = shared_from_this(), &acceptor](const boost::system::error_code& error,
+                                                                 HttpTcp::socket socket) {
+      if (self->closed_) return;
+      if (error) {
+        // Out of descriptors, say; asking again at once would find the same. The second's tick does.
+        spdlog::warn("accepting an HTTP connection failed reason=\"{}\"", error.message());
+        self->paused_.push_back(&acceptor);
+        return;
+      }
+      ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+      boost::system::error_code ignored;
+      socket.set_option(HttpTcp::no_delay(true), ignored);
+      const bool too_many = self->peers_->size() >= self->limits_.connections;
+      const auto connection = std::make_shared<HttpConnection>(std::move(socket), self->limits_, self->handler_, self->peers_);
+      if (too_many) {
+        connection->refuse();
+      } else {
+        connection->start();
+      }
+      self->accept(acceptor);
+    });
   }
 
   void tick() {
@@ -291,6 +295,7 @@ class HttpServer::Doors : public std::enable_shared_from_this<Doors> {
   Server& server_;
   asio::io_context& context_;
   asio::steady_timer second_;
+  const HttpLimits limits_;
   std::shared_ptr<HttpHandler> handler_;
   std::shared_ptr<HttpPeers> peers_;
   std::vector<std::unique_ptr<HttpTcp::acceptor>> acceptors_;
@@ -300,8 +305,8 @@ class HttpServer::Doors : public std::enable_shared_from_this<Doors> {
   bool closed_ = false;
 };
 
-HttpServer::HttpServer(Server& server, asio::io_context& context, SignInGuard& sign_ins, int port)
-    : doors_(std::make_shared<Doors>(server, context, sign_ins)) {
+HttpServer::HttpServer(Server& server, asio::io_context& context, SignInGuard& sign_ins, int port, const HttpLimits& limits)
+    : doors_(std::make_shared<Doors>(server, context, sign_ins, limits)) {
   try {
     doors_->open(port);
   } catch (...) {

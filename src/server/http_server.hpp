@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +16,13 @@ namespace cubby::server {
 class Server;
 class SignInGuard;
 
+/// What keeps HTTP clients from holding on to a server.
+struct HttpLimits {
+  std::size_t connections = 128;
+  /// For a request to come in full, from the end of the one before it on; and for a response to be taken.
+  std::chrono::milliseconds request_time{30'000}, response_time{30'000};
+};
+
 /// The HTTP port: what http_handler.hpp answers, for a bounded number of connections, each of which is bounded in time and
 /// size.
 ///
@@ -21,7 +30,7 @@ class SignInGuard;
 class HttpServer {
  public:
   /// Listens on the addresses of the setting `bind`; port 0 is any that is free. Throws SettingError.
-  HttpServer(Server& server, boost::asio::io_context& context, SignInGuard& sign_ins, int port);
+  HttpServer(Server& server, boost::asio::io_context& context, SignInGuard& sign_ins, int port, const HttpLimits& limits = {});
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
   /// Cuts everybody off.

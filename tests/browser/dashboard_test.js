@@ -5,14 +5,16 @@ import assert from 'node:assert/strict';
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {chromium} from 'playwright-core';
+
 import {CubbyServer} from './server.js';
 
 const [cubby, screenshots] = process.argv.slice(2);
 const password = 'secret & safe';
-const wholeTime = 20_000;
+const wholeTime = 60_000;
 
 const server = await CubbyServer.start(cubby, ['--requirepass', password]);
-const browser = await chromium.launch({executablePath: process.env.CHROMIUM, args: process.getuid() === 0 ? ['--no-sandbox'] : []});
+const browser = await chromium.launch(
+    {timeout: 120_000, executablePath: process.env.CHROMIUM, args: process.getuid() === 0 ? ['--no-sandbox'] : []});
 const complaints = [];
 let page;
 
@@ -25,7 +27,9 @@ async function newPage(url, options = {}) {
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text());
   });
   opened.on('pageerror', (error) => complaints.push(String(error)));
-  opened.on('request', (request) => { if (!request.url().startsWith(url)) complaints.push(`asked for ${request.url()}`); });
+  opened.on('request', (request) => {
+    if (!request.url().startsWith(url)) complaints.push(`asked for ${request.url()}`);
+  });
   await opened.goto(url);
   return opened;
 }
@@ -54,7 +58,8 @@ async function picture(name) {
 }
 
 const noOverflow = async (what) => assert.ok(
-  await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth), `${what} is wider than the screen`);
+    await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth),
+    `${what} is wider than the screen`);
 const go = (name) => page.getByRole('link', {name, exact: true}).click();
 const openKey = async (search, key) => {
   await page.getByLabel('Search keys').fill(search);
@@ -67,22 +72,32 @@ const tree = () => page.locator('.value');
 const script = '<img src=x onerror="document.title=\'attacked\'">';
 const session = {
   user: {id: 9007199254740993n, name: 'Ann Ozan', mail: 'ann@example.org', roles: ['member', 'moderator']},
-  device: {kind: 'phone', app: '4.12.0', push: true}, room: 'general', score: 12.75, last_seen: 1764403200, typing: null,
+  device: {kind: 'phone', app: '4.12.0', push: true},
+  room: 'general',
+  score: 12.75,
+  last_seen: 1764403200,
+  typing: null,
 };
-const text = (value) => JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `#${each}` : each)).replaceAll(/"#(\d+)"/g, '$1');
+const text = (value) =>
+    JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? `#${each}` : each)).replaceAll(/"#(\d+)"/g, '$1');
 
 async function fill() {
   const auth = server.run(['AUTH', password]);
   const commands = [];
   for (let number = 0; number < 400; ++number) {
-    commands.push(['JSON.SET', `session:${String(number).padStart(4, '0')}`, '$', text({...session, room: `room ${number % 7}`})]);
+    commands.push(
+        ['JSON.SET', `session:${String(number).padStart(4, '0')}`, '$', text({...session, room: `room ${number % 7}`})]);
     if (number % 3 === 0) commands.push(['EXPIRE', `session:${String(number).padStart(4, '0')}`, String(600 + number * 40)]);
   }
   for (let number = 0; number < 1000; ++number) commands.push(['RPUSH', 'queue:mail', `{"to": ${number}}`]);
-  commands.push(['SET', 'visits', '184023'], ['SET', 'greeting', 'Good morning.\nHave a look around.'], ['HSET', 'config', 'colour', 'teal', 'limit', '50'],
-    ['SET', 'image', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 0xff, 0xfe, ...Array(40).keys()])], ['SET', Buffer.from([0xff, 0x01]), 'odd'],
-    ['SET', script, script], ['SET', 'long', 'x'.repeat(100_000)], ['SET', 'a/b~c%', 'name with signs'],
-    ['JSON.SET', 'signs', '$', '{"a/b~c%": {"deep": {"deeper": {"deepest": {"bottom": 1}}}}}'], ['SELECT', '3'], ['SET', 'elsewhere', '1'], ['SELECT', '0']);
+  commands.push(
+      ['SET', 'visits', '184023'], ['SET', 'greeting', 'Good morning.\nHave a look around.'],
+      ['HSET', 'config', 'colour', 'teal', 'limit', '50'],
+      ['SET', 'image', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 1, 2, 0xff, 0xfe, ...Array(40).keys()])],
+      ['SET', Buffer.from([0xff, 0x01]), 'odd'], ['SET', script, script], ['SET', 'long', 'x'.repeat(100_000)],
+      ['SET', 'a/b~c%', 'name with signs'],
+      ['JSON.SET', 'signs', '$', '{"a/b~c%": {"deep": {"deeper": {"deepest": {"bottom": 1}}}}}'], ['SELECT', '3'],
+      ['SET', 'elsewhere', '1'], ['SELECT', '0']);
   assert.match(await auth, /OK/);
   assert.doesNotMatch(await server.run(...commands), /(^|\n)-/);
 }
@@ -105,8 +120,11 @@ const tests = {
     let working = true;
     const load = (async () => {
       for (let round = 0; working; ++round) {
-        await server.run(...Array.from({length: 200}, (_, index) => (index % 4 === 0 ? ['SET', 'hot', String(round)] : ['GET', index % 4 === 1 ? 'visits' : 'greeting'])));
-        await server.run(['JSON.GET', 'session:0001'], ['LRANGE', 'queue:mail', '0', '20'], ['GET', 'missing'], ['HGETALL', 'config']);
+        await server.run(...Array.from({length: 200}, (_, index) => (index % 4 === 0 ? ['SET', 'hot', String(round)] : [
+                                                        'GET', index % 4 === 1 ? 'visits' : 'greeting'
+                                                      ])));
+        await server.run(
+            ['JSON.GET', 'session:0001'], ['LRANGE', 'queue:mail', '0', '20'], ['GET', 'missing'], ['HGETALL', 'config']);
         await new Promise((resolve) => setTimeout(resolve, 5 + 20 * Math.abs(Math.sin(round / 60))));
       }
     })();
@@ -118,7 +136,9 @@ const tests = {
     await page.getByRole('row', {name: /db3 1 /}).waitFor();
     await page.getByRole('row', {name: /GET [\d.K]+ /}).first().waitFor();
     if (screenshots) await new Promise((resolve) => setTimeout(resolve, 60_000));  // for charts that are worth a picture
-    await eventually(async () => (await card('Operations a second').locator('path.line').getAttribute('d')).split('L').length, (points) => points > 2, 'points');
+    await eventually(
+        async () => (await card('Operations a second').locator('path.line').getAttribute('d')).split('L').length,
+        (points) => points > 2, 'points');
     await picture('overview-light');
     await page.emulateMedia({colorScheme: 'dark'});
     await picture('overview-dark');
@@ -269,7 +289,8 @@ const tests = {
 
   async 'fits a phone'() {
     await page.context().close();
-    page = await newPage(server.url, {viewport: {width: 390, height: 844}, deviceScaleFactor: 2, hasTouch: true, isMobile: true});
+    page =
+        await newPage(server.url, {viewport: {width: 390, height: 844}, deviceScaleFactor: 2, hasTouch: true, isMobile: true});
     await noOverflow('the sign-in');
     await signIn();
     await card('Clients').waitFor();

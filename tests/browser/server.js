@@ -60,8 +60,9 @@ export class CubbyServer {
     const server = new CubbyServer();
     server.folder = mkdtempSync(join(tmpdir(), 'cubby-browser-'));
     const socket = join(server.folder, 'socket');
-    server.process = spawn(cubby, ['serve', '--port', '0', '--unixsocket', socket, '--http-port', String(await freePort()), ...settings],
-      {stdio: ['ignore', 'pipe', 'inherit']});
+    server.process = spawn(
+        cubby, ['serve', '--port', '0', '--unixsocket', socket, '--http-port', String(await freePort()), ...settings],
+        {stdio: ['ignore', 'pipe', 'inherit']});
     for await (const line of createInterface({input: server.process.stdout})) {
       if (line.startsWith('dashboard: ')) {
         server.url = line.slice('dashboard: '.length);

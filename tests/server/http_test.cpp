@@ -58,7 +58,8 @@ namespace web = boost::beast::http;
 /// A server's HTTP port, and a thread behind it.
 class HttpPort {
  public:
-  explicit HttpPort(Settings settings = {}) : server(std::move(settings)), http_(server.server(), context_, sign_ins_, 0) {
+  explicit HttpPort(Settings settings = {}, const HttpLimits& limits = {})
+      : server(std::move(settings)), http_(server.server(), context_, sign_ins_, 0, limits) {
     thread_ = std::thread([this] { context_.run(); });
   }
   ~HttpPort() {
@@ -572,6 +573,14 @@ TEST(Http, TellsSubscribersOfItsChanges) {
 
 // --- names, addresses, limits
 
+/// What the other end says next: it has closed the connection.
+boost::system::error_code next_byte(Browser& browser) {
+  boost::system::error_code error;
+  char byte = 0;
+  boost::asio::read(browser.socket(), boost::asio::buffer(&byte, 1), error);
+  return error;
+}
+
 TEST(Http, IsThereForItsOwnNamesOnlyWithoutAPassword) {
   const HttpPort open;
   Browser browser(open);
@@ -638,10 +647,7 @@ TEST(Http, AnswersRequestsThatComeTogetherAndInPieces) {
   EXPECT_EQ(browser.read().body, "ok\n");
   boost::asio::write(browser.socket(), boost::asio::buffer(std::string("GET /healthz HTTP/1.0\r\n\r\n")));
   EXPECT_EQ(browser.read().body, "ok\n");
-  boost::system::error_code error;
-  char byte = 0;
-  boost::asio::read(browser.socket(), boost::asio::buffer(&byte, 1), error);
-  EXPECT_EQ(error, boost::asio::error::eof);
+  EXPECT_EQ(next_byte(browser), boost::asio::error::eof);
 }
 
 TEST(Http, LetsOnlySoManyIn) {
@@ -653,6 +659,31 @@ TEST(Http, LetsOnlySoManyIn) {
   }
   EXPECT_EQ(Browser(port).read().status, 503U);
   EXPECT_EQ(browsers.front()->get("/healthz").status, 200U);
+}
+
+TEST(Http, WaitsForNobodyForEver) {
+  HttpLimits limits;
+  limits.request_time = std::chrono::milliseconds(200);
+  const HttpPort port({}, limits);
+  Browser silent(port);
+  EXPECT_TRUE(next_byte(silent));
+  Browser slow(port);
+  boost::asio::write(slow.socket(), boost::asio::buffer(std::string("GET /healthz HTTP/1.1\r\nHost:")));
+  EXPECT_TRUE(next_byte(slow));
+}
+
+TEST(Http, SendsToNobodyForEver) {
+  HttpLimits limits;
+  limits.response_time = std::chrono::milliseconds(200);
+  const HttpPort port({}, limits);
+  Browser browser(port);
+  // So many answers that nobody reads fill the buffers between the two; then no more requests are read, and at last the
+  // connection is cut.
+  std::string requests;
+  for (int count = 0; count < 100; ++count) requests += "GET /style.css HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  boost::system::error_code error;
+  while (!error) boost::asio::write(browser.socket(), boost::asio::buffer(requests), error);
+  EXPECT_TRUE(error == boost::asio::error::connection_reset || error == boost::asio::error::broken_pipe) << error.message();
 }
 
 // --- its parts

@@ -9,11 +9,18 @@ export class ApiError extends Error {
 }
 
 /** user, signed_in, can_sign_in, csrf: as /api/session says. */
-export let session = {user: null, signed_in: false, can_sign_in: false, csrf: null};
+export let session = {
+  user: null,
+  signed_in: false,
+  can_sign_in: false,
+  csrf: null
+};
 
 async function ask(method, path, {query = {}, body, headers = {}} = {}) {
-  const text = Object.entries(query).filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${value?.encoded ?? encodeURIComponent(value)}`).join('&');
+  const text = Object.entries(query)
+                   .filter(([, value]) => value !== undefined)
+                   .map(([name, value]) => `${name}=${value?.encoded ?? encodeURIComponent(value)}`)
+                   .join('&');
   if (method !== 'GET' && session.csrf) headers['X-Cubby-CSRF'] = session.csrf;
   let response;
   try {
@@ -50,11 +57,11 @@ export const clients = () => ask('GET', 'clients');
 export const keys = (store, match, cursor) => ask('GET', 'keys', {query: {store, match, cursor}});
 /** `path` is a JSON pointer whose tokens are percent-encoded. */
 export const value = (store, entry, path, from) =>
-  ask('GET', 'value', {query: {store, key: keyParameter(entry), path: path ? {encoded: path} : undefined, from}});
+    ask('GET', 'value', {query: {store, key: keyParameter(entry), path: path ? {encoded: path} : undefined, from}});
 export const json = (store, entry) => ask('GET', 'json', {query: {store, key: keyParameter(entry)}});
 
 export const put = (store, entry, text, headers) =>
-  ask('PUT', 'value', {query: {store, key: keyParameter(entry)}, body: text, headers});
+    ask('PUT', 'value', {query: {store, key: keyParameter(entry)}, body: text, headers});
 export const remove = (store, entry) => ask('DELETE', 'value', {query: {store, key: keyParameter(entry)}});
 export const expire = (store, entry, ms) => ask('PUT', 'ttl', {query: {store, key: keyParameter(entry), ms}});
 export const persist = (store, entry) => ask('DELETE', 'ttl', {query: {store, key: keyParameter(entry)}});

@@ -10,14 +10,18 @@ import {Overview} from './overview.js';
 const everyMs = 1000;
 const keptSamples = 300;
 
-const pages = {overview: new Overview(), keys: new Keys(), clients: new Clients()};
+const pages = {
+  overview: new Overview(),
+  keys: new Keys(),
+  clients: new Clients()
+};
 let page = null;
 let samples = [];
 let status = null;
 let timer;
 
 const toSample = ([number, time, commands, bytesIn, bytesOut, p50, p99, memory, clients]) =>
-  ({number, time, commands, bytesIn, bytesOut, p50, p99, memory, clients});
+    ({number, time, commands, bytesIn, bytesOut, p50, p99, memory, clients});
 
 function problem(text) {
   byId('problem').textContent = text;
@@ -36,8 +40,10 @@ async function showPage() {
   if (api.session.user === null) return showSignIn();
   const {name, parameters} = place();
   for (const link of document.querySelectorAll('[data-page]')) {
-    if (link.dataset.page === name) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (link.dataset.page === name)
+      link.setAttribute('aria-current', 'page');
+    else
+      link.removeAttribute('aria-current');
   }
   if (page !== pages[name]) {
     pages.keys.stop();
@@ -77,13 +83,33 @@ async function tick() {
 // --- signing in
 
 function signInForm(done) {
-  const user = h('input', {id: 'user', name: 'user', autocomplete: 'username', placeholder: 'default', autocapitalize: 'none', spellcheck: 'false'});
-  const password = h('input', {id: 'password', name: 'password', type: 'password', autocomplete: 'current-password', required: true});
+  const user = h('input', {
+    id: 'user',
+    name: 'user',
+    autocomplete: 'username',
+    placeholder: 'default',
+    autocapitalize: 'none',
+    spellcheck: 'false'
+  });
+  const password =
+      h('input', {id: 'password', name: 'password', type: 'password', autocomplete: 'current-password', required: true});
   const submit = async () => {
     await api.signIn(user.value, password.value);
     await done();
   };
-  return {fields: [h('label', {for: 'user'}, 'User', user), h('label', {for: 'password'}, 'Password', password)], submit};
+  return {
+    fields: [
+      h('label',
+        {for: 'user'
+        },
+        'User', user),
+      h('label',
+        {for: 'password'
+        },
+        'Password', password)
+    ],
+    submit
+  };
 }
 
 function showSignIn() {
@@ -93,21 +119,24 @@ function showSignIn() {
   const {fields, submit} = signInForm(signedIn);
   const error = h('p', {class: 'form-error', role: 'alert', hidden: true});
   const button = h('button', {class: 'primary', type: 'submit'}, 'Sign in');
-  byId('page').replaceChildren(h('form', {
-    class: 'card sign-in',
-    onsubmit: async (event) => {
-      event.preventDefault();
-      button.disabled = true;
-      try {
-        await submit();
-      } catch (failed) {
-        error.textContent = failed.message;
-        error.hidden = false;
-      } finally {
-        button.disabled = false;
-      }
-    },
-  }, h('img', {src: '/icon.svg', alt: '', width: '48', height: '48'}, null), h('h1', null, 'Sign in to cubby'), fields, error, button));
+  byId('page').replaceChildren(
+      h('form', {
+        class: 'card sign-in',
+        onsubmit: async (event) => {
+          event.preventDefault();
+          button.disabled = true;
+          try {
+            await submit();
+          } catch (failed) {
+            error.textContent = failed.message;
+            error.hidden = false;
+          } finally {
+            button.disabled = false;
+          }
+        },
+      },
+        h('img', {src: '/icon.svg', alt: '', width: '48', height: '48'}, null), h('h1', null, 'Sign in to cubby'), fields,
+        error, button));
   byId('user').focus();
 }
 
@@ -130,26 +159,35 @@ function showAccount() {
   };
   const place = byId('account');
   if (api.session.signed_in) {
-    place.replaceChildren(h('span', {class: 'muted hide-narrow'}, api.session.user), button('Sign out', () => leave().catch((error) => toast(error.message))));
+    place.replaceChildren(
+        h('span', {class: 'muted hide-narrow'}, api.session.user),
+        button('Sign out', () => leave().catch((error) => toast(error.message))));
   } else if (api.session.user === null) {
     place.replaceChildren();
   } else if (api.session.can_sign_in) {
     place.replaceChildren(button('Sign in', enter));
   } else {
-    place.replaceChildren(h('span', {class: 'chip quiet', title: 'The server has no password (requirepass) or users: nobody can sign in, and only who has may change something.'}, 'read-only'));
+    place.replaceChildren(
+        h('span', {
+          class: 'chip quiet',
+          title: 'The server has no password (requirepass) or users: nobody can sign in, and only who has may change something.'
+        },
+          'read-only'));
   }
 }
 
 // --- light and dark
 
 function applyTheme(theme) {
-  if (theme) document.documentElement.dataset.theme = theme;
-  else delete document.documentElement.dataset.theme;
+  if (theme)
+    document.documentElement.dataset.theme = theme;
+  else
+    delete document.documentElement.dataset.theme;
 }
 
 function switchTheme() {
-  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === 'dark'
-    : matchMedia('(prefers-color-scheme: dark)').matches;
+  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === 'dark' :
+                                                        matchMedia('(prefers-color-scheme: dark)').matches;
   const theme = dark ? 'light' : 'dark';
   applyTheme(theme);
   localStorage.setItem('theme', theme);
@@ -158,7 +196,9 @@ function switchTheme() {
 applyTheme(localStorage.getItem('theme'));
 byId('theme').addEventListener('click', switchTheme);
 addEventListener('hashchange', () => showPage());
-addEventListener('visibilitychange', () => { if (!document.hidden) tick(); });
+addEventListener('visibilitychange', () => {
+  if (!document.hidden) tick();
+});
 addEventListener('signed-out', async () => {
   await api.loadSession();
   await signedIn();

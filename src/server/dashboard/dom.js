@@ -6,9 +6,12 @@ const svgNamespace = 'http://www.w3.org/2000/svg';
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else if (name === 'value' || name === 'open') element[name] = value;
-    else element.setAttribute(name, value === true ? '' : value);
+    if (name.startsWith('on'))
+      element.addEventListener(name.slice(2), value);
+    else if (name === 'value' || name === 'open')
+      element[name] = value;
+    else
+      element.setAttribute(name, value === true ? '' : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return element;
@@ -23,6 +26,7 @@ export const byId = (id) => document.getElementById(id);
 const compact = new Intl.NumberFormat('en', {notation: 'compact', maximumFractionDigits: 1});
 const plain = new Intl.NumberFormat('en', {maximumFractionDigits: 0});
 const three = new Intl.NumberFormat('en', {maximumSignificantDigits: 3});
+const short = new Intl.NumberFormat('en', {maximumFractionDigits: 1});
 
 /** 1,234 and 12.3K */
 export const count = (number) => (Math.abs(number) < 10_000 ? plain.format(number) : compact.format(number));
@@ -41,7 +45,8 @@ export function bytes(number) {
 
 export function micros(number) {
   if (number === 0) return '–';
-  if (number < 1000) return `${three.format(number)} µs`;
+  if (number < 1) return `${Math.max(number, 0.01).toFixed(2)} µs`;
+  if (number < 1000) return `${short.format(number)} µs`;
   if (number < 1e6) return `${three.format(number / 1000)} ms`;
   return `${three.format(number / 1e6)} s`;
 }
@@ -49,11 +54,16 @@ export function micros(number) {
 /** A length of time: the two largest units. */
 export function duration(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  const parts = [[Math.floor(seconds / 86400), 'd'], [Math.floor(seconds / 3600) % 24, 'h'],
-                 [Math.floor(seconds / 60) % 60, 'min'], [seconds % 60, 's']];
+  const parts = [
+    [Math.floor(seconds / 86400), 'd'], [Math.floor(seconds / 3600) % 24, 'h'], [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's']
+  ];
   const first = parts.findIndex(([number]) => number !== 0);
   if (first < 0) return '0 s';
-  return parts.slice(first, first + 2).filter(([number]) => number !== 0).map(([number, unit]) => `${number} ${unit}`).join(' ');
+  return parts.slice(first, first + 2)
+      .filter(([number]) => number !== 0)
+      .map(([number, unit]) => `${number} ${unit}`)
+      .join(' ');
 }
 
 export const clock = (milliseconds) => new Date(milliseconds).toLocaleTimeString([], {hour12: false});
@@ -64,33 +74,38 @@ export function toast(text) {
   element.textContent = text;
   element.hidden = false;
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => { element.hidden = true; }, 3000);
+  toastTimer = setTimeout(() => {
+    element.hidden = true;
+  }, 3000);
 }
 
 /** A dialog with a form. `submit` is awaited: if it throws, the error's text is shown and the dialog stays. */
 export function formDialog({title, body, action, danger, submit}) {
   const problem = h('p', {class: 'form-error', role: 'alert', hidden: true});
   const confirm = h('button', {class: danger ? 'danger' : 'primary', type: 'submit'}, action);
-  const dialog = h('dialog', {'aria-label': title},
-    h('form', {
-      method: 'dialog',
-      oninput: () => { problem.hidden = true; },
-      onsubmit: async (event) => {
-        event.preventDefault();
-        confirm.disabled = true;
-        try {
-          await submit();
-          dialog.close();
-        } catch (error) {
-          problem.textContent = error.message;
-          problem.hidden = false;
-        } finally {
-          confirm.disabled = false;
-        }
-      },
-    },
-    h('h2', null, title), body, problem,
-    h('div', {class: 'actions'}, h('button', {type: 'button', onclick: () => dialog.close()}, 'Cancel'), confirm)));
+  const dialog =
+      h('dialog', {'aria-label': title},
+        h('form', {
+          method: 'dialog',
+          oninput: () => {
+            problem.hidden = true;
+          },
+          onsubmit: async (event) => {
+            event.preventDefault();
+            confirm.disabled = true;
+            try {
+              await submit();
+              dialog.close();
+            } catch (error) {
+              problem.textContent = error.message;
+              problem.hidden = false;
+            } finally {
+              confirm.disabled = false;
+            }
+          },
+        },
+          h('h2', null, title), body, problem,
+          h('div', {class: 'actions'}, h('button', {type: 'button', onclick: () => dialog.close()}, 'Cancel'), confirm)));
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

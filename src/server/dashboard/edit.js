@@ -22,8 +22,15 @@ export async function editValue(store, entry, done) {
   formDialog({
     title: entry === null ? `New key in ${store}` : `Edit ${entry.key}`,
     body: [
-      entry === null ? h('label', {for: 'new-key'}, 'Key', name) : null,
-      h('label', {for: 'new-value'}, 'Value', h('small', null, 'JSON; text stands in quotes'), text),
+      entry === null ? h('label',
+                         {for: 'new-key'
+                         },
+                         'Key', name) :
+                       null,
+      h('label',
+        {for: 'new-value'
+        },
+        'Value', h('small', null, 'JSON; text stands in quotes'), text),
     ],
     action: 'Save',
     submit: async () => {
@@ -47,14 +54,19 @@ export async function editValue(store, entry, done) {
 
 export function setExpiry(store, entry, expires, done) {
   const number = h('input', {id: 'expiry', type: 'number', min: '1', step: 'any', required: true, value: '1'});
-  const unit = h('select', {'aria-label': 'Unit'}, [['1000', 'seconds'], ['60000', 'minutes'], ['3600000', 'hours', true], ['86400000', 'days']]
-    .map(([value, text, selected]) => h('option', {value, selected}, text)));
+  const unit = h('select', {'aria-label': 'Unit'}, [
+    ['1000', 'seconds'], ['60000', 'minutes'], ['3600000', 'hours', true], ['86400000', 'days']
+  ].map(([value, text, selected]) => h('option', {value, selected}, text)));
   const dialog = formDialog({
     title: `When ${entry.key} expires`,
     body: [
-      h('label', {for: 'expiry'}, 'Time to live from now on', h('span', {class: 'pair'}, number, unit)),
+      h('label',
+        {for: 'expiry'
+        },
+        'Time to live from now on', h('span', {class: 'pair'}, number, unit)),
       expires ? h('button', {
-        type: 'button', class: 'link',
+        type: 'button',
+        class: 'link',
         onclick: async () => {
           try {
             await api.persist(store, entry);
@@ -64,7 +76,9 @@ export function setExpiry(store, entry, expires, done) {
             toast(error.message);
           }
         },
-      }, 'Let it never expire') : null,
+      },
+                  'Let it never expire') :
+                null,
     ],
     action: 'Set',
     submit: async () => {

@@ -8,7 +8,15 @@ import {KeyDetail} from './value.js';
 
 /** As far as one search goes by itself; the rest is asked for. */
 const scannedAtOnce = 500_000;
-const typeLetters = {string: 'Aa', number: '12', boolean: '✓', null: '∅', binary: '01', array: '[ ]', object: '{ }'};
+const typeLetters = {
+  string: 'Aa',
+  number: '12',
+  boolean: '✓',
+  null: '∅',
+  binary: '01',
+  array: '[ ]',
+  object: '{ }'
+};
 
 const isPattern = (text) => /[*?[\\]/.test(text);
 
@@ -20,16 +28,24 @@ export class Keys {
     this.turn = 0;
     this.selected = null;
     this.storeSelect = h('select', {'aria-label': 'Store', onchange: () => this.go({store: this.storeSelect.value})});
-    this.input = h('input', {type: 'search', placeholder: 'Search: part of a key, or session:*', 'aria-label': 'Search keys', spellcheck: 'false',
-                             autocomplete: 'off', oninput: () => this.typed()});
+    this.input = h('input', {
+      type: 'search',
+      placeholder: 'Search: part of a key, or session:*',
+      'aria-label': 'Search keys',
+      spellcheck: 'false',
+      autocomplete: 'off',
+      oninput: () => this.typed()
+    });
     this.add = h('button', {type: 'button', class: 'primary', onclick: () => this.create()}, 'New key');
     this.list = h('ul', {class: 'key-list'});
     this.note = h('p', {class: 'card-foot'});
     this.moreButton = h('button', {type: 'button', class: 'more', hidden: true, onclick: () => this.load()}, 'Look for more');
     this.detailPlace = h('section', {class: 'card detail'});
-    this.element = h('div', {class: 'keys'},
-      h('section', {class: 'card key-pane'}, h('div', {class: 'key-tools'}, this.storeSelect, this.add), this.input, this.list, this.moreButton, this.note),
-      this.detailPlace);
+    this.element =
+        h('div', {class: 'keys'},
+          h('section', {class: 'card key-pane'}, h('div', {class: 'key-tools'}, this.storeSelect, this.add), this.input,
+            this.list, this.moreButton, this.note),
+          this.detailPlace);
     this.showNothing();
   }
 
@@ -44,7 +60,8 @@ export class Keys {
   async show(parameters, stores) {
     this.add.hidden = !api.session.signed_in;
     const store = parameters.get('store') ?? 'db0';
-    this.storeSelect.replaceChildren(...stores.map(({name, keys}) => h('option', {value: name, selected: name === store}, `${name} · ${plural(keys, 'key')}`)));
+    this.storeSelect.replaceChildren(...stores.map(
+        ({name, keys}) => h('option', {value: name, selected: name === store}, `${name} · ${plural(keys, 'key')}`)));
     if (store !== this.store) {
       this.store = store;
       this.begin();
@@ -68,7 +85,8 @@ export class Keys {
 
   address(entry) {
     const store = encodeURIComponent(this.store);
-    return `#/keys?store=${store}&${entry.id === undefined ? `key=${encodeURIComponent(entry.key)}` : `id=${encodeURIComponent(entry.id)}`}`;
+    return `#/keys?store=${store}&${
+        entry.id === undefined ? `key=${encodeURIComponent(entry.key)}` : `id=${encodeURIComponent(entry.id)}`}`;
   }
   go({store = this.store}) { location.hash = `#/keys?store=${encodeURIComponent(store)}`; }
 
@@ -102,9 +120,9 @@ export class Keys {
         this.cursor = page.cursor;
         this.scanned += page.scanned;
         this.entries.push(...page.keys);
-        this.note.textContent = this.cursor === 0
-          ? `${plural(this.entries.length, 'key')}${this.search ? ` of ${count(page.size)}` : ''}`
-          : `${exact(this.entries.length)} shown · looked at ${count(this.scanned)} of ${count(page.size)}`;
+        this.note.textContent = this.cursor === 0 ?
+            `${plural(this.entries.length, 'key')}${this.search ? ` of ${count(page.size)}` : ''}` :
+                                                                  `${exact(this.entries.length)} shown · looked at ${count(this.scanned)} of ${count(page.size)}`;
       } while (this.cursor !== 0 && this.entries.length - before < 100 && this.scanned < until);
       this.moreButton.hidden = this.cursor === 0;
     } catch (error) {
@@ -112,10 +130,13 @@ export class Keys {
       this.note.textContent = error.message;
     }
     this.entries.sort((left, right) => (left.key < right.key ? -1 : left.key > right.key ? 1 : 0));
-    this.list.replaceChildren(...this.entries.map((entry) => h('li', null, h('a', {href: this.address(entry)},
-      h('span', {class: `type type-${entry.type}`, title: entry.type}, typeLetters[entry.type]),
-      h('span', {class: 'key-name'}, entry.key === '' ? h('i', null, 'the empty key') : entry.key),
-      entry.ttl_ms === null ? null : h('span', {class: 'key-ttl', title: 'time to live'}, duration(entry.ttl_ms))))));
+    this.list.replaceChildren(...this.entries.map(
+        (entry) =>
+            h('li', null,
+              h('a', {href: this.address(entry)},
+                h('span', {class: `type type-${entry.type}`, title: entry.type}, typeLetters[entry.type]),
+                h('span', {class: 'key-name'}, entry.key === '' ? h('i', null, 'the empty key') : entry.key),
+                entry.ttl_ms === null ? null : h('span', {class: 'key-ttl', title: 'time to live'}, duration(entry.ttl_ms))))));
     if (this.entries.length === 0 && this.cursor === 0) {
       this.list.replaceChildren(h('li', {class: 'empty'}, this.search ? 'No key matches.' : 'There are no keys here.'));
     }
@@ -126,8 +147,10 @@ export class Keys {
     this.entries.forEach((entry, index) => {
       const same = this.selected !== null && (entry.id ?? entry.key) === (this.selected.id ?? this.selected.key);
       const link = this.list.children[index]?.firstChild;
-      if (same) link?.setAttribute('aria-current', 'true');
-      else link?.removeAttribute?.('aria-current');
+      if (same)
+        link?.setAttribute('aria-current', 'true');
+      else
+        link?.removeAttribute?.('aria-current');
     });
   }
 

@@ -39,32 +39,44 @@ export class Overview {
     this.stores = h('tbody');
     this.commands = h('tbody');
     this.figures = h('dl', {class: 'figures'});
-    this.element = h('div', {class: 'overview'},
-      h('div', {class: 'cards'}, this.cards.map((card) => card.element)),
-      h('div', {class: 'columns'},
-        h('div', {class: 'column'}, h('section', {class: 'card'}, h('h2', null, 'Stores'),
-          h('div', {class: 'scroll'}, h('table', null,
-            h('thead', null, h('tr', null, h('th', null, 'Store'), h('th', {class: 'right'}, 'Keys'), h('th', {class: 'right'}, 'Memory'),
-              h('th', {class: 'right'}, 'Waiters'), h('th', {class: 'right'}, 'Log'))), this.stores))),
-        h('section', {class: 'card'}, h('h2', null, 'Since the start'), this.figures)),
-        h('section', {class: 'card'}, h('h2', null, 'Commands'),
-          h('div', {class: 'scroll'}, h('table', null,
-            h('thead', null, h('tr', null, h('th', null, 'Command'), h('th', {class: 'right'}, 'Calls'),
-              h('th', {class: 'right'}, 'Each'), h('th', {class: 'time-share'}, 'Share of time'))), this.commands)))));
+    this.element =
+        h('div', {class: 'overview'}, h('div', {class: 'cards'}, this.cards.map((card) => card.element)),
+          h('div', {class: 'columns'},
+            h('div', {class: 'column'},
+              h('section', {class: 'card'}, h('h2', null, 'Stores'),
+                h('div', {class: 'scroll'},
+                  h('table', null,
+                    h('thead', null,
+                      h('tr', null, h('th', null, 'Store'), h('th', {class: 'right'}, 'Keys'),
+                        h('th', {class: 'right'}, 'Memory'), h('th', {class: 'right'}, 'Waiters'),
+                        h('th', {class: 'right'}, 'Log'))),
+                    this.stores))),
+              h('section', {class: 'card'}, h('h2', null, 'Since the start'), this.figures)),
+            h('section', {class: 'card'}, h('h2', null, 'Commands'),
+              h('div', {class: 'scroll'},
+                h('table', null,
+                  h('thead', null,
+                    h('tr', null, h('th', null, 'Command'), h('th', {class: 'right'}, 'Calls'),
+                      h('th', {class: 'right'}, 'Each'), h('th', {class: 'time-share'}, 'Share of time'))),
+                  this.commands)))));
   }
 
   update(status, samples) {
     for (const card of this.cards) card.update(samples, status);
-    this.stores.replaceChildren(...status.stores.map((store) => h('tr', null,
-      h('td', null, h('a', {href: `#/keys?store=${encodeURIComponent(store.name)}`}, store.name)),
-      h('td', {class: 'right'}, exact(store.keys)), h('td', {class: 'right'}, bytes(store.bytes)),
-      h('td', {class: 'right'}, exact(store.waiters)), h('td', {class: 'right'}, status.durable ? bytes(store.log_bytes) : '–'))));
+    this.stores.replaceChildren(...status.stores.map(
+        (store) =>
+            h('tr', null, h('td', null, h('a', {href: `#/keys?store=${encodeURIComponent(store.name)}`}, store.name)),
+              h('td', {class: 'right'}, exact(store.keys)), h('td', {class: 'right'}, bytes(store.bytes)),
+              h('td', {class: 'right'}, exact(store.waiters)),
+              h('td', {class: 'right'}, status.durable ? bytes(store.log_bytes) : '–'))));
     const time = status.commands.reduce((sum, command) => sum + command.us, 0);
     this.commands.replaceChildren(...status.commands.slice(0, 8).map((command) => {
       const bar = h('i');
       bar.style.width = share(command.us, time).replace('–', '0');
-      return h('tr', null, h('td', null, h('code', null, command.name.toUpperCase())), h('td', {class: 'right'}, count(command.calls)),
-        h('td', {class: 'right'}, micros(command.us / command.calls)), h('td', {class: 'time-share'}, h('span', {class: 'meter'}, bar)));
+      return h(
+          'tr', null, h('td', null, h('code', null, command.name.toUpperCase())),
+          h('td', {class: 'right'}, count(command.calls)), h('td', {class: 'right'}, micros(command.us / command.calls)),
+          h('td', {class: 'time-share'}, h('span', {class: 'meter'}, bar)));
     }));
     if (status.commands.length === 0) {
       this.commands.replaceChildren(h('tr', null, h('td', {colspan: '4', class: 'muted'}, 'No commands yet.')));
@@ -72,14 +84,18 @@ export class Overview {
     const {totals} = status;
     const last = samples[samples.length - 1];
     const figures = [
-      ['Keys found', share(totals.hits, totals.hits + totals.misses), `${count(totals.hits)} of ${count(totals.hits + totals.misses)}`],
+      [
+        'Keys found', share(totals.hits, totals.hits + totals.misses),
+        `${count(totals.hits)} of ${count(totals.hits + totals.misses)}`
+      ],
       ['Expired keys', count(totals.expired), ''],
       ['Connections', count(totals.connections), `at most ${count(status.clients.limit)} at once`],
       ['Received now', last ? `${bytes(last.bytesIn)}/s` : '–', ''],
       ['Sent now', last ? `${bytes(last.bytesOut)}/s` : '–', ''],
       ['Data', status.durable ? 'durable' : 'in memory', status.durable ? 'survives a crash' : 'gone at the end'],
     ];
-    this.figures.replaceChildren(...figures.map(([name, text, note]) =>
-      h('div', null, h('dt', null, name), h('dd', null, text, note ? h('small', null, note) : null))));
+    this.figures.replaceChildren(...figures.map(
+        ([name, text, note]) =>
+            h('div', null, h('dt', null, name), h('dd', null, text, note ? h('small', null, note) : null))));
   }
 }

@@ -6,16 +6,19 @@ import {bytes, count, exact, h, plural} from './dom.js';
 /** A token of a JSON pointer, percent-encoded. `raw` is percent-encoded already. */
 const token = (name, raw) => '/' + (raw ?? encodeURIComponent(name)).replaceAll('~', '~0').replaceAll(/%2F/gi, '~1');
 
-const summaryOf = (value) => (value.type === 'array' ? `[ ${plural(value.size, 'element')} ]` : `{ ${plural(value.size, 'member')} }`);
+const summaryOf = (value) =>
+    (value.type === 'array' ? `[ ${plural(value.size, 'element')} ]` : `{ ${plural(value.size, 'member')} }`);
 
 function hexRows(text) {
   const rows = [];
   for (let at = 0; at < text.length; at += 32) {
     const pairs = text.slice(at, at + 32).match(/../g);
-    const letters = pairs.map((pair) => {
-      const code = parseInt(pair, 16);
-      return code >= 32 && code < 127 ? String.fromCharCode(code) : '·';
-    }).join('');
+    const letters = pairs
+                        .map((pair) => {
+                          const code = parseInt(pair, 16);
+                          return code >= 32 && code < 127 ? String.fromCharCode(code) : '·';
+                        })
+                        .join('');
     rows.push(`${(at / 2).toString(16).padStart(6, '0')}  ${pairs.join(' ').padEnd(47)}  ${letters}`);
   }
   return rows.join('\n');
@@ -29,20 +32,25 @@ function leftOut(value) {
 
 function scalar(value) {
   switch (value.type) {
-    case 'null': return h('span', {class: 'v-null'}, 'null');
-    case 'boolean': return h('span', {class: 'v-boolean'}, String(value.value));
+    case 'null':
+      return h('span', {class: 'v-null'}, 'null');
+    case 'boolean':
+      return h('span', {class: 'v-boolean'}, String(value.value));
     case 'integer':
-    case 'real': return h('span', {class: 'v-number'}, value.text);
-    case 'string': return h('span', null, h('span', {class: 'v-string'}, JSON.stringify(value.text)), h('small', null, leftOut(value)));
-    default: return h('span', null, h('span', {class: 'v-binary'}, value.text.match(/.{1,2}/g)?.join(' ') ?? ''),
-      h('small', null, leftOut(value) || ' binary'));
+    case 'real':
+      return h('span', {class: 'v-number'}, value.text);
+    case 'string':
+      return h('span', null, h('span', {class: 'v-string'}, JSON.stringify(value.text)), h('small', null, leftOut(value)));
+    default:
+      return h(
+          'span', null, h('span', {class: 'v-binary'}, value.text.match(/.{1,2}/g)?.join(' ') ?? ''),
+          h('small', null, leftOut(value) || ' binary'));
   }
 }
 
 const isContainer = (value) => value.type === 'array' || value.type === 'object';
-const entriesOf = (value) => (value.type === 'array'
-  ? value.items?.map((item, index) => [String(value.from + index), item])
-  : value.members);
+const entriesOf = (value) =>
+    (value.type === 'array' ? value.items?.map((item, index) => [String(value.from + index), item]) : value.members);
 
 class Branch {
   constructor(load, value, path, name, open) {
@@ -51,7 +59,8 @@ class Branch {
     this.children = h('div', {class: 'children'});
     this.size = value.size;
     this.isArray = value.type === 'array';
-    this.element = h('details', {open}, h('summary', null, name, h('span', {class: 'v-summary'}, summaryOf(value))), this.children);
+    this.element =
+        h('details', {open}, h('summary', null, name, h('span', {class: 'v-summary'}, summaryOf(value))), this.children);
     const entries = entriesOf(value);
     if (entries && (entries.length > 0 || value.size === 0)) {
       this.add(value, entries);
@@ -67,13 +76,16 @@ class Branch {
     const next = value.from + entries.length;
     this.size = value.size;
     if (next < value.size) {
-      const button = h('button', {
-        class: 'more', type: 'button',
-        onclick: () => {
-          button.remove();
-          this.more(next);
-        },
-      }, `Show more (${exact(next)} of ${count(value.size)})`);
+      const button =
+          h('button', {
+            class: 'more',
+            type: 'button',
+            onclick: () => {
+              button.remove();
+              this.more(next);
+            },
+          },
+            `Show more (${exact(next)} of ${count(value.size)})`);
       this.children.append(button);
     }
   }
@@ -103,8 +115,9 @@ export function valueTree(value, load) {
   }
   if (value.type === 'string' || value.type === 'binary') {
     const rest = leftOut(value);
-    return h('div', null, h('pre', {class: `whole v-${value.type}`}, value.type === 'binary' ? hexRows(value.text) : value.text),
-      rest ? h('p', {class: 'muted'}, `The beginning: ${rest.slice(3)}.`) : null);
+    return h(
+        'div', null, h('pre', {class: `whole v-${value.type}`}, value.type === 'binary' ? hexRows(value.text) : value.text),
+        rest ? h('p', {class: 'muted'}, `The beginning: ${rest.slice(3)}.`) : null);
   }
   return h('p', {class: 'whole'}, scalar(value));
 }

@@ -21,9 +21,10 @@ export class KeyDetail {
     this.facts = h('p', {class: 'facts'});
     this.body = h('div', {class: 'value'}, h('p', {class: 'muted'}, 'Loading …'));
     this.actions = h('div', {class: 'actions'});
-    this.element = h('div', null,
-      h('button', {type: 'button', class: 'back', onclick: back}, '‹ Keys'),
-      h('h2', {class: 'key-title'}, entry.key === '' ? h('i', null, 'the empty key') : entry.key), this.facts, this.actions, this.body);
+    this.element =
+        h('div', null, h('button', {type: 'button', class: 'back', onclick: back}, '‹ Keys'),
+          h('h2', {class: 'key-title'}, entry.key === '' ? h('i', null, 'the empty key') : entry.key), this.facts, this.actions,
+          this.body);
     this.timer = setInterval(() => this.tick(), 1000);
     this.load();
   }
@@ -40,7 +41,8 @@ export class KeyDetail {
     } catch (error) {
       this.value = null;
       this.deadline = null;
-      this.body.replaceChildren(h('p', {class: 'muted'}, error.status === 404 ? 'This key is not there any more.' : error.message));
+      this.body.replaceChildren(
+          h('p', {class: 'muted'}, error.status === 404 ? 'This key is not there any more.' : error.message));
     }
     this.showFacts();
     this.showActions();
@@ -51,7 +53,8 @@ export class KeyDetail {
     const size = sizeOf(this.value);
     const left = this.deadline === null ? 'no expiry' : `expires in ${duration(this.deadline - performance.now())}`;
     this.ttl = h('span', {class: this.deadline === null ? 'chip quiet' : 'chip', id: 'ttl'}, left);
-    this.facts.replaceChildren(h('span', {class: 'chip quiet'}, this.value.type), ...(size ? [h('span', {class: 'chip quiet'}, size)] : []), this.ttl);
+    this.facts.replaceChildren(
+        h('span', {class: 'chip quiet'}, this.value.type), ...(size ? [h('span', {class: 'chip quiet'}, size)] : []), this.ttl);
   }
 
   showActions() {
@@ -60,12 +63,13 @@ export class KeyDetail {
     const tools = [button('Reload', reload)];
     if (this.value) tools.push(button('Copy JSON', () => this.copy()));
     if (this.value && api.session.signed_in) {
-      tools.push(button('Edit', () => editValue(this.store, this.entry, reload)),
-                 button('Expiry', () => setExpiry(this.store, this.entry, this.deadline !== null, reload)),
-                 button('Delete', () => askToRemove(this.store, this.entry, () => {
-                   this.load();
-                   this.changed();
-                 }), 'danger-text'));
+      tools.push(
+          button('Edit', () => editValue(this.store, this.entry, reload)),
+          button('Expiry', () => setExpiry(this.store, this.entry, this.deadline !== null, reload)),
+          button('Delete', () => askToRemove(this.store, this.entry, () => {
+                             this.load();
+                             this.changed();
+                           }), 'danger-text'));
     }
     this.actions.replaceChildren(...tools);
   }
