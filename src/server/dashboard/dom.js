@@ -26,7 +26,6 @@ export const byId = (id) => document.getElementById(id);
 const compact = new Intl.NumberFormat('en', {notation: 'compact', maximumFractionDigits: 1});
 const plain = new Intl.NumberFormat('en', {maximumFractionDigits: 0});
 const three = new Intl.NumberFormat('en', {maximumSignificantDigits: 3});
-const short = new Intl.NumberFormat('en', {maximumFractionDigits: 1});
 
 /** 1,234 and 12.3K */
 export const count = (number) => (Math.abs(number) < 10_000 ? plain.format(number) : compact.format(number));
@@ -46,7 +45,7 @@ export function bytes(number) {
 export function micros(number) {
   if (number === 0) return '–';
   if (number < 1) return `${Math.max(number, 0.01).toFixed(2)} µs`;
-  if (number < 1000) return `${short.format(number)} µs`;
+  if (number < 1000) return `${three.format(number)} µs`;
   if (number < 1e6) return `${three.format(number / 1000)} ms`;
   return `${three.format(number / 1e6)} s`;
 }
