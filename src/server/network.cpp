@@ -123,7 +123,8 @@ Network::Network(Server& server) : server_(server), context_(std::make_unique<as
   if (!settings.unixsocket.empty()) open_unix(settings.unixsocket, settings.unixsocketperm);
   if (doors_.empty()) throw SettingError("there is nothing to listen on: set port, tls-port or unixsocket");
   const auto cores = static_cast<int>(std::max(std::thread::hardware_concurrency(), 1U));
-  const int threads = settings.threads != 0 ? settings.threads : std::min(cores, 8);
+  // The kernel's part of a request takes as long as ours, and clients spread over more threads share fewer system calls.
+  const int threads = settings.threads != 0 ? settings.threads : std::clamp(cores / 2, 1, 8);
   for (int index = 0; index < threads; ++index) threads_.push_back(std::make_unique<IoThread>(server, sign_ins_));
 }
 

@@ -279,7 +279,7 @@ const std::array kSettings{
                                                         kNetworkGroup),
     number_setting<&Settings::tcp_keepalive, 0, kMostInt>("tcp-keepalive", "SECONDS",
                                                           "Silence before the peer is probed; 0: never", true, kNetworkGroup),
-    number_setting<&Settings::threads, 0, 256>("threads", "COUNT", "Threads that serve clients; 0: one a core, at most 8",
+    number_setting<&Settings::threads, 0, 256>("threads", "COUNT", "Threads that serve clients; 0: one for two cores, at most 8",
                                                false, kNetworkGroup),
 
     text_setting<&Settings::dir>("dir", "FOLDER", "Folder of the stores; none: in memory", false, kStorageGroup),

@@ -34,7 +34,7 @@ struct Settings {
   int tcp_backlog = 511;
   int tcp_keepalive = 300;  ///< seconds
   int http_port = 7380;     ///< 0: none
-  int threads = 0;          ///< 0: one a core, at most 8
+  int threads = 0;          ///< 0: one for two cores, at most 8
   bool protected_mode = true;
 
   std::string dir;  ///< empty: in memory
