@@ -18,6 +18,7 @@
 
 #include "cli/exit_codes.hpp"
 #include "cli/invocation.hpp"
+#include "cli/service_manager.hpp"
 #include "server/http_server.hpp"
 #include "server/network.hpp"
 #include "server/open_files.hpp"
@@ -140,7 +141,9 @@ Result serve(const ServeOptions& options) {
     std::fflush(stdout);
     spdlog::info("ready version={} addresses=\"{}\" threads={} dir=\"{}\" stores={}", CUBBY_VERSION,
                  list_of(network.addresses()), network.threads(), settings.dir, server.databases.all().size());
+    tell_service_manager("READY=1\nSTATUS=serving on " + list_of(network.addresses()));
     network.run();
+    tell_service_manager("STOPPING=1\nSTATUS=closing the stores");
     http.reset();
     spdlog::info("stopped accepting and answering clients; closing the stores checkpoints={}", save.load());
     if (!save) {

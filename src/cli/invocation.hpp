@@ -63,6 +63,8 @@ void add_exchange_commands(CLI::App& app, Invocation& invocation);
 void add_demo_command(CLI::App& app, Invocation& invocation);
 /// The server: serve.
 void add_serve_command(CLI::App& app, Invocation& invocation);
+/// Its client: shell.
+void add_interactive_command(CLI::App& app, Invocation& invocation);
 
 /// Adds a subcommand on a store: its options --file, --dir and --key-file, its examples below the help, its action.
 CLI::App& add_shell_command(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& description,

@@ -113,6 +113,7 @@ int run(int argc, char** argv) {
   Invocation invocation;
   add_demo_command(app, invocation);
   add_serve_command(app, invocation);
+  add_interactive_command(app, invocation);
   add_reading_commands(app, invocation);
   add_writing_commands(app, invocation);
   add_queue_commands(app, invocation);
