@@ -33,7 +33,8 @@ bool is_of_type(const ClientFacts& facts, ClientType type) {
 /// What Redis keeps for administrators, though CLIENT as such is for everybody.
 void check_is_admin(const Call& call, std::string_view subcommand);
 
-/// A client's line of CLIENT LIST. Of Redis's fields those are left out that describe the insides of its buffers.
+/// A client's line of CLIENT LIST. It has all of Redis's fields, as libraries look for them: those that describe buffers which
+/// there are none of here are zero.
 void append_line(std::string& line, const ClientFacts& facts) {
   const auto add = [&line](std::string_view name, std::string_view value) {
     if (!line.empty() && line.back() != '\n') line += ' ';
@@ -66,7 +67,10 @@ void append_line(std::string& line, const ClientFacts& facts) {
   add("multi", facts.in_multi ? std::to_string(facts.queued) : "-1");
   add_number("watch", facts.watches);
   add_number("qbuf", facts.input_bytes);
+  for (const char* buffer : {"qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl"}) add(buffer, "0");
+  add_number("oll", facts.output_bytes == 0 ? 0 : 1);
   add_number("omem", facts.output_bytes);
+  add_number("tot-mem", facts.input_bytes + facts.output_bytes);
   add("events", facts.output_bytes != 0 ? "rw" : "r");
   add("cmd", facts.command.empty() ? "NULL" : facts.command);
   add("user", facts.user.empty() ? "default" : facts.user);

@@ -20,6 +20,7 @@ constexpr const char* kOomText = "-OOM command not allowed when used memory > 'm
 
 class Dispatch : public ::testing::Test {
  protected:
+  Dispatch() { use_memory(0); }
   /// As if the network had looked at the stores.
   void use_memory(std::size_t bytes) { server.server().used_memory.store(bytes); }
 
