@@ -204,7 +204,7 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
     }
     unsent_replies_ += done;
     if (done != count) {
-      // Those behind one that blocks are read again when it is done.
+      // Those behind one that blocks are read again when it is done, and those behind much output once that is sent.
       place = begins[done];
       parser_.reset();
     }
@@ -213,7 +213,7 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
       Reply(out, protocol).error("ERR the transaction is larger than client-query-buffer-limit");
       closing = true;
     }
-    return done == count && !paused();
+    return !paused();
   }
   if (result == RequestParser::Result::error) {
     Reply(out, protocol).error("ERR " + parser_.error());

@@ -31,6 +31,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBatch = 32;
+/// Replies of so many bytes go before more requests run.
+constexpr std::size_t kMuchOutput = std::size_t{256} << 10;
 
 /// Counts commands and their time. Reading the clock costs as much as a command of the fast ones: these are timed together.
 class Meter {
@@ -161,6 +163,12 @@ bool call_command(Client& client, const CommandSpec& spec, Arguments arguments, 
   } catch (const std::bad_alloc&) {
     out.truncate(begin);
     reply.error("OOM the server has no memory for this");
+  } catch (const BufferLimit&) {
+    // It may have changed something; who misses its reply can't go on as if nothing was.
+    out.truncate(begin);
+    reply.error("ERR the reply is larger than client-output-buffer-limit");
+    client.server().figures.mine().add(Figures::output_limit_disconnections);
+    client.closing = true;
   } catch (const std::exception& error) {
     out.truncate(begin);
     reply.error(std::string("ERR ") + error.what());
@@ -269,7 +277,7 @@ std::size_t execute_all(Client& client, std::span<const Arguments> requests, Byt
     for (std::size_t index = 0; index < batch.size(); ++index) {
       execute_one(client, slots[index], batch[index], out, meter);
       ++done;
-      if (client.closing || client.blocked()) return done;
+      if (client.closing || client.blocked() || out.size() >= kMuchOutput) return done;
     }
   }
   return done;

@@ -178,6 +178,8 @@ void IoThread::tick() {
   const auto or_any = [](std::size_t limit) { return limit == 0 ? static_cast<std::size_t>(-1) : limit; };
   limits_ = {settings.proto_max_bulk_len,          settings.client_query_buffer_limit, or_any(settings.output_limit),
              or_any(settings.pubsub_output_limit), or_any(settings.pipeline_depth),    std::chrono::seconds(settings.timeout)};
+  // One reply may be as large as all that may wait to be sent.
+  out.limit(std::max(limits_.output, limits_.messages));
   message_limit_.store(limits_.messages, std::memory_order_relaxed);
   std::vector<std::shared_ptr<Connection>> ended;
   for (const auto& [key, connection] : connections_) {

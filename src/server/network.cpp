@@ -65,7 +65,11 @@ class DoorOf final : public Door {
       if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
       if (error) {
         // Out of descriptors, say: waiting clients stay in the queue. Asking again at once would find the same.
-        spdlog::warn("accepting a client failed reason=\"{}\"", error.message());
+        const auto now = std::chrono::steady_clock::now();
+        if (now - failure_logged_ >= std::chrono::seconds(1)) {
+          failure_logged_ = now;
+          spdlog::warn("accepting a client failed reason=\"{}\"", error.message());
+        }
         retry_.expires_after(std::chrono::milliseconds(100));
         retry_.async_wait([this](const boost::system::error_code& stopped) {
           if (!stopped) open_for_clients();
@@ -104,6 +108,7 @@ class DoorOf final : public Door {
   Network& network_;
   typename Protocol::acceptor acceptor_;
   asio::steady_timer retry_;
+  std::chrono::steady_clock::time_point failure_logged_{};
   const bool tls_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/resp_text.hpp"
 #include "server/temporary_folder.hpp"
@@ -133,6 +134,25 @@ TEST_F(Dispatch, BehindACommandThatBlocksNothingRuns) {
   other->line("RPUSH l x");
   EXPECT_EQ(client->take_output(), bulks_text({"l", "x"}));
   EXPECT_FALSE(client->blocked());
+}
+
+TEST_F(Dispatch, MuchOutputGoesBeforeMoreIsMade) {
+  const std::string value(100'000, 'v');
+  client->command({"SET", "v", value});
+  const std::vector<std::string_view> get{"GET", "v"};
+  const std::vector<Arguments> requests(20, get);
+  ByteBuffer out;
+  EXPECT_EQ(execute_all(*client, requests, out), 3U);
+  EXPECT_EQ(out.size(), 3 * bulk_text(value).size());
+}
+
+TEST_F(Dispatch, RepliesThatAreTooLargeCloseTheClient) {
+  client->command({"SET", "v", std::string(10'000, 'v')});
+  ByteBuffer out;
+  out.limit(5'000);
+  execute(*client, std::vector<std::string_view>{"GET", "v"}, out);
+  EXPECT_EQ(out.view(), "-ERR the reply is larger than client-output-buffer-limit\r\n");
+  EXPECT_TRUE(client->closing);
 }
 
 TEST_F(Dispatch, BrowsersAreNotServed) {
