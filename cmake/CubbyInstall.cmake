@@ -49,6 +49,12 @@ if(TARGET cubby_command)
     set_target_properties(cubby_command PROPERTIES INSTALL_RPATH "$ORIGIN/${to_libraries}")
   endif()
   install(TARGETS cubby_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
+  foreach(page cubby cubby-serve cubby-shell)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS packaging/${page}.1)
+    execute_process(COMMAND gzip -9nc ${PROJECT_SOURCE_DIR}/packaging/${page}.1
+      OUTPUT_FILE ${PROJECT_BINARY_DIR}/${page}.1.gz COMMAND_ERROR_IS_FATAL ANY)
+    install(FILES ${PROJECT_BINARY_DIR}/${page}.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT command)
+  endforeach()
 endif()
 
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT development)

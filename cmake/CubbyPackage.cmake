@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `cpack` packs: libcubby-dev (headers, archive or link to the shared library, documentation), cubby (the command), and for a
-# shared build the library itself. Configure with -DCMAKE_INSTALL_PREFIX=/usr, as the preset `package` does.
+# What `cpack` packs: libcubby-dev (headers, archive or link to the shared library, documentation), cubby (the command, with the unit
+# and configuration of its server), and for a shared build the library itself. Configure with -DCMAKE_INSTALL_PREFIX=/usr, as the preset `package` does.
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME cubby)
@@ -49,8 +49,14 @@ if(BUILD_SHARED_LIBS)
 endif()
 cubby_package(development libcubby-dev libdevel "what building with cubby needs" ${needs_library} libssl-dev)
 if(TARGET cubby_command)
-  cubby_package(command cubby utils "the command cubby for stores in JSON files" ${needs_library})
+  cubby_package(command cubby database "the command cubby: a durable server for Redis\nclients, its interactive client, and stores in files from the shell" ${needs_library})
   set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS iso-codes)
+  set(CPACK_DEBIAN_COMMAND_DESCRIPTION_SUMMARY "durable store for Redis clients")
+  # Only packages have these, as their places don't depend on the prefix.
+  install(FILES packaging/cubby.service DESTINATION /lib/systemd/system COMPONENT command EXCLUDE_FROM_ALL)
+  install(FILES packaging/cubby.conf DESTINATION /etc/cubby COMPONENT command EXCLUDE_FROM_ALL)
+  set(scripts ${PROJECT_SOURCE_DIR}/packaging/scripts)
+  set(CPACK_DEBIAN_COMMAND_PACKAGE_CONTROL_EXTRA ${scripts}/conffiles ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm)
 endif()
 
 include(CPack)
