@@ -146,6 +146,7 @@ Value busiest_commands(const Server& server) {
   std::ranges::sort(rows, std::ranges::greater(), [](const Row& row) { return row.figures.nanoseconds; });
   if (rows.size() > 10) rows.resize(10);
   std::vector<Value> values;
+  values.reserve(rows.size());
   for (const Row& row : rows) {
     values.push_back(Value::object({{"name", row.name},
                                     {"calls", row.figures.calls},

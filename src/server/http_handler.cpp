@@ -107,7 +107,7 @@ HttpResponse HttpHandler::handle(const HttpRequest& request) {
   } catch (const Error& error) {
     response = error_response(error.code() == Errc::closed ? 503 : 400, error.what());
   } catch (const std::exception& error) {
-    spdlog::error("an HTTP request failed path=\"{}\" reason=\"{}\"", request.path, error.what());
+    spdlog::error(R"(an HTTP request failed path="{}" reason="{}")", request.path, error.what());
     response = error_response(500, "an internal error");
   }
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
@@ -144,7 +144,7 @@ HttpResponse HttpHandler::metrics(const HttpRequest& request) {
   if (request.from_loopback) return answer();
   const User* user = visitor(request).user;
   HttpResponse refused = error_response(401, "metrics need a name and a password, or to be asked for from this machine");
-  refused.headers.emplace_back("WWW-Authenticate", "Basic realm=\"cubby\", charset=\"UTF-8\"");
+  refused.headers.emplace_back("WWW-Authenticate", R"(Basic realm="cubby", charset="UTF-8")");
   constexpr std::string_view kBasic = "Basic ";
   if (request.authorization.starts_with(kBasic)) {
     const auto pair = base64_decoded(std::string_view(request.authorization).substr(kBasic.size()));

@@ -6,6 +6,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -145,9 +146,10 @@ class ServerMetrics final : public prometheus::Collectable {
     ClientMetric metric;
     std::uint64_t below = 0;
     double bound = 1e-6;
-    for (std::size_t bucket = 0; bucket < latencies.size(); ++bucket, bound *= 2) {
+    for (std::size_t bucket = 0; bucket < latencies.size(); ++bucket) {
       below += latencies[bucket];
       if (bucket + 1 < latencies.size()) metric.histogram.bucket.push_back({below, bound});
+      bound *= 2;
     }
     metric.histogram.bucket.push_back({below, std::numeric_limits<double>::infinity()});
     metric.histogram.sample_count = below;
