@@ -20,6 +20,13 @@
 
 namespace cubby::cli::shell {
 
+namespace {
+
+/// The key that is pressed when SIGINT comes.
+constexpr wchar_t kInterrupt = L'\x03';
+
+}  // namespace
+
 struct LineEditor::State {
   State(Signals& the_signals, Hooks the_hooks) : signals(the_signals), hooks(std::move(the_hooks)) {}
   ~State() {
@@ -45,7 +52,8 @@ struct LineEditor::State {
   }
 
   int next(wchar_t* character);
-  bool wait();
+  enum class Waited : std::uint8_t { key, interrupt, end };
+  Waited wait();
   unsigned char complete();
 
   Signals& signals;
@@ -56,14 +64,14 @@ struct LineEditor::State {
   bool cancelled = false;
 };
 
-/// Until a key has been pressed; false if the program is to end.
-bool LineEditor::State::wait() {
+/// Until a key has been pressed or a signal has come.
+LineEditor::State::Waited LineEditor::State::wait() {
   for (;;) {
     std::array<pollfd, 3> descriptors{pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{signals.descriptor(), POLLIN, 0},
                                       pollfd{hooks.descriptor(), POLLIN, 0}};
-    if (::poll(descriptors.data(), descriptors.size(), -1) < 0 && errno != EINTR) return false;
-    if (signals.ending()) return false;
-    signals.take_interrupt();  // sent by hand: Ctrl-C is a key here
+    if (::poll(descriptors.data(), descriptors.size(), -1) < 0 && errno != EINTR) return Waited::end;
+    if (signals.ending()) return Waited::end;
+    if (signals.take_interrupt()) return Waited::interrupt;
     if (descriptors[2].revents != 0) {
       const std::string text = hooks.idle();
       if (!text.empty()) {
@@ -72,14 +80,19 @@ bool LineEditor::State::wait() {
         el_set(editor, EL_REFRESH);
       }
     }
-    if (descriptors[0].revents != 0) return true;
+    if (descriptors[0].revents != 0) return Waited::key;
   }
 }
 
 int LineEditor::State::next(wchar_t* character) {
   std::mbstate_t part{};
   for (;;) {
-    if (!wait()) return 0;
+    const Waited what = wait();
+    if (what == Waited::end) return 0;
+    if (what == Waited::interrupt) {
+      *character = kInterrupt;
+      return 1;
+    }
     char byte = 0;
     const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
     if (count == 0) return 0;
@@ -142,8 +155,6 @@ LineEditor::LineEditor(Signals& signals, Hooks hooks) : state_(std::make_unique<
   el_set(editor, EL_SIGNAL, 0);
   el_set(editor, EL_ADDFN, "cubby-complete", "Completes the word before the cursor", &State::complete_word);
   el_set(editor, EL_ADDFN, "cubby-cancel", "Cancels the line", &State::cancel_line);
-  // While a line is edited Ctrl-C is a key and no signal.
-  el_set(editor, EL_SETTY, "-d", "intr=", nullptr);
   static constexpr std::array<std::array<const char*, 2>, 10> kKeys{{{"^I", "cubby-complete"},
                                                                      {"^C", "cubby-cancel"},
                                                                      {"^R", "em-inc-search-prev"},
@@ -165,6 +176,7 @@ LineEditor::Outcome LineEditor::read(const std::string& prompt, std::string& lin
   state.prompt = prompt;
   state.cancelled = false;
   el_resize(state.editor);
+  el_set(state.editor, EL_PREP_TERM, 1);  // before the prompt: who sees it may type
   int count = 0;
   const char* text = el_gets(state.editor, &count);
   if (state.cancelled) {
