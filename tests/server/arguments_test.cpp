@@ -16,7 +16,7 @@ constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kSmallest = std::numeric_limits<std::int64_t>::min();
 
 template <class F>
-std::string error_of(F&& f) {
+std::string error_of_arguments(F&& f) {
   try {
     f();
   } catch (const CommandError& error) {
@@ -36,12 +36,12 @@ TEST(Arguments, WordsIgnoreCase) {
 TEST(Arguments, Integers) {
   EXPECT_EQ(to_integer("-7"), -7);
   for (const char* text : {"", "x", "1.0", "+1", "01", " 1", "9223372036854775808"}) {
-    EXPECT_EQ(error_of([&] { to_integer(text); }), "ERR value is not an integer or out of range") << text;
+    EXPECT_EQ(error_of_arguments([&] { to_integer(text); }), "ERR value is not an integer or out of range") << text;
   }
   EXPECT_EQ(to_integer_between("5", 0, 5, "ERR no"), 5);
-  EXPECT_EQ(error_of([] { to_integer_between("6", 0, 5, "ERR no"); }), "ERR no");
-  EXPECT_EQ(error_of([] { to_integer_between("-1", 0, 5, "ERR no"); }), "ERR no");
-  EXPECT_EQ(error_of([] { to_integer_between("x", 0, 5, "ERR no"); }), "ERR no");
+  EXPECT_EQ(error_of_arguments([] { to_integer_between("6", 0, 5, "ERR no"); }), "ERR no");
+  EXPECT_EQ(error_of_arguments([] { to_integer_between("-1", 0, 5, "ERR no"); }), "ERR no");
+  EXPECT_EQ(error_of_arguments([] { to_integer_between("x", 0, 5, "ERR no"); }), "ERR no");
 }
 
 TEST(Arguments, Timeouts) {
@@ -49,10 +49,10 @@ TEST(Arguments, Timeouts) {
   EXPECT_EQ(to_timeout("1.5").nanoseconds(), std::chrono::milliseconds(1500));
   // Shorter than a millisecond is one: it isn't for ever.
   EXPECT_EQ(to_timeout("0.0001").nanoseconds(), std::chrono::milliseconds(1));
-  EXPECT_EQ(error_of([] { to_timeout("x"); }), "ERR timeout is not a float or out of range");
-  EXPECT_EQ(error_of([] { to_timeout("-1"); }), "ERR timeout is negative");
-  EXPECT_EQ(error_of([] { to_timeout("1e20"); }), "ERR timeout is out of range");
-  EXPECT_EQ(error_of([] { to_timeout("inf"); }), "ERR timeout is out of range");
+  EXPECT_EQ(error_of_arguments([] { to_timeout("x"); }), "ERR timeout is not a float or out of range");
+  EXPECT_EQ(error_of_arguments([] { to_timeout("-1"); }), "ERR timeout is negative");
+  EXPECT_EQ(error_of_arguments([] { to_timeout("1e20"); }), "ERR timeout is out of range");
+  EXPECT_EQ(error_of_arguments([] { to_timeout("inf"); }), "ERR timeout is out of range");
 }
 
 TEST(Arguments, Deadlines) {
@@ -69,10 +69,12 @@ TEST(Arguments, Deadlines) {
   EXPECT_GE(relative, before + 10'000);
   EXPECT_LE(relative, now_ms() + 10'000);
   const std::string invalid = "ERR invalid expire time in 'set' command";
-  EXPECT_EQ(error_of([&] { deadline("0", TimeUnit::seconds, TimeBase::from_now, true); }), invalid);
-  EXPECT_EQ(error_of([&] { deadline("9223372036854776", TimeUnit::seconds, TimeBase::since_epoch, true); }), invalid);
-  EXPECT_EQ(error_of([&] { deadline("-9223372036854776", TimeUnit::seconds, TimeBase::since_epoch, false); }), invalid);
-  EXPECT_EQ(error_of([&] { deadline(std::to_string(kLargest), TimeUnit::milliseconds, TimeBase::from_now, true); }), invalid);
+  EXPECT_EQ(error_of_arguments([&] { deadline("0", TimeUnit::seconds, TimeBase::from_now, true); }), invalid);
+  EXPECT_EQ(error_of_arguments([&] { deadline("9223372036854776", TimeUnit::seconds, TimeBase::since_epoch, true); }), invalid);
+  EXPECT_EQ(error_of_arguments([&] { deadline("-9223372036854776", TimeUnit::seconds, TimeBase::since_epoch, false); }),
+            invalid);
+  EXPECT_EQ(error_of_arguments([&] { deadline(std::to_string(kLargest), TimeUnit::milliseconds, TimeBase::from_now, true); }),
+            invalid);
 }
 
 TEST(Arguments, TimesOutOfTheLibrarysRangeBecomeItsEnds) {
