@@ -51,7 +51,6 @@ cubby_package(development libcubby-dev libdevel "what building with cubby needs"
 if(TARGET cubby_command)
   cubby_package(command cubby database "the command cubby: a durable server for Redis\nclients, its interactive client, and stores in files from the shell" ${needs_library})
   set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS iso-codes)
-  set(CPACK_DEBIAN_COMMAND_DESCRIPTION_SUMMARY "durable store for Redis clients")
   # Only packages have these, as their places don't depend on the prefix.
   install(FILES packaging/cubby.service DESTINATION /lib/systemd/system COMPONENT command EXCLUDE_FROM_ALL)
   install(FILES packaging/cubby.conf DESTINATION /etc/cubby COMPONENT command EXCLUDE_FROM_ALL)
