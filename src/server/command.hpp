@@ -138,6 +138,10 @@ struct CommandSpec {
 /// The places of the keys among the arguments. REQUIRES: spec.takes(arguments.size()).
 void find_keys(const CommandSpec& spec, Arguments arguments, std::vector<std::size_t>& places);
 
+/// The subcommands of CLIENT that are for administrators: rules for users are about them, too, though they are no command of
+/// their own.
+const CommandSpec& client_administration();
+
 // The families, each in a file of its own.
 std::span<const CommandSpec> connection_commands();
 std::span<const CommandSpec> client_commands();

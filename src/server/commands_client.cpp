@@ -327,18 +327,22 @@ constexpr CommandSpec kClientCommands[] = {
 };
 
 void check_is_admin(const Call& call, std::string_view subcommand) {
+  if (call.client.user != nullptr && !call.client.user->may_run(client_administration())) {
+    throw CommandError("NOPERM this user has no permissions to run the 'client|" + std::string(subcommand) + "' command");
+  }
+}
+
+}  // namespace
+
+const CommandSpec& client_administration() {
   // The same name, so that a rule that allows CLIENT allows this; and categories that a rule may deny.
   static constexpr CommandSpec kForAdmins = [] {
     CommandSpec spec = kClientCommands[0];
     spec.categories |= kAdminCategory | kDangerous;
     return spec;
   }();
-  if (call.client.user != nullptr && !call.client.user->may_run(kForAdmins)) {
-    throw CommandError("NOPERM this user has no permissions to run the 'client|" + std::string(subcommand) + "' command");
-  }
+  return kForAdmins;
 }
-
-}  // namespace
 
 std::span<const CommandSpec> client_commands() { return kClientCommands; }
 

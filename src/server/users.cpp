@@ -102,13 +102,15 @@ void apply_command_rule(User& user, bool allow, std::string_view given) {
   } else {
     const CommandSpec* const command = CommandTable::instance().find(what);
     if (command == nullptr) throw SettingError("there is no command " + what);
-    concerned = [command](const CommandSpec& spec) { return &spec == command; };
+    concerned = [command](const CommandSpec& spec) { return spec.name == command->name; };
   }
   std::set<const CommandSpec*> commands;
-  for (const CommandSpec* spec : CommandTable::instance().all()) {
-    if (concerned(*spec) ? allow : user.may_run(*spec)) commands.insert(spec);
-  }
-  user.all_commands = commands.size() == CommandTable::instance().all().size();
+  const auto consider = [&](const CommandSpec& spec) {
+    if (concerned(spec) ? allow : user.may_run(spec)) commands.insert(&spec);
+  };
+  for (const CommandSpec* spec : CommandTable::instance().all()) consider(*spec);
+  consider(client_administration());
+  user.all_commands = commands.size() == CommandTable::instance().all().size() + 1;
   if (user.all_commands) commands.clear();
   user.commands = std::move(commands);
   note_command_rule(user.command_rules, allow, what);
