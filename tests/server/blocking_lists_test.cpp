@@ -105,8 +105,8 @@ TEST_F(BlockingLists, InATransactionNobodyWaits) {
   client->command({"BLMPOP", "0", "1", "a", "LEFT"});
   client->command({"RPUSH", "a", "x"});
   client->command({"BLPOP", "a", "0"});
-  EXPECT_EQ(client->command({"EXEC"}), array_text({kNullArrayText, kNullArrayText, kNullArrayText, kNullArrayText,
-                                                   kNullArrayText, integer_text(1), bulks_text({"a", "x"})}));
+  EXPECT_EQ(client->command({"EXEC"}), array_text({kNullArrayText, kNullArrayText, kNullText, kNullText, kNullArrayText,
+                                                   integer_text(1), bulks_text({"a", "x"})}));
 }
 
 TEST_F(BlockingLists, TimeoutsReplyNull) {

@@ -173,7 +173,7 @@ TEST(DispatchOfStrangers, WhatIsWrongAnywayIsSaidFirst) {
   EXPECT_EQ(client->line("GET"), "-ERR wrong number of arguments for 'get' command\r\n");
   EXPECT_EQ(client->line("GET a"), "-NOAUTH Authentication required.\r\n");
   EXPECT_EQ(client->line("MULTI"), "-NOAUTH Authentication required.\r\n");
-  EXPECT_EQ(client->line("EXEC"), "-NOAUTH Authentication required.\r\n");
+  EXPECT_EQ(client->line("EXEC"), "-EXECABORT Transaction discarded because of: Authentication required.\r\n");
   EXPECT_EQ(client->line("PING"), "-NOAUTH Authentication required.\r\n");
   EXPECT_EQ(client->line("AUTH secret"), kOkText);
   EXPECT_EQ(client->line("PING"), "+PONG\r\n");

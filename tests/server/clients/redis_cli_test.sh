@@ -91,10 +91,10 @@ benchmark() {
   ! grep -qi error "$folder/benchmark" || { cat "$folder/benchmark"; exit 1; }
   echo "  redis-benchmark $* -t $tests"
 }
-benchmark ping,set,get,incr,lpush,rpush,lpop,rpop,hset,mset -n 5000 -c 20
-benchmark set,get,incr,lpush,lpop,hset -n 50000 -c 50 -P 32 -r 10000 -d 200
-benchmark lrange_100,lrange_300 -n 2000 -c 20
-benchmark set,get -n 20000 -c 20 -P 8 --threads 2 -3
+benchmark ping,set,get,incr,lpush,rpush,lpop,rpop,hset,mset -n 2000 -c 20
+benchmark set,get,incr,lpush,lpop,hset -n 10000 -c 50 -P 32 -r 10000 -d 200
+benchmark lrange_100,lrange_300 -n 500 -c 20
+benchmark set,get -n 10000 -c 20 -P 8 --threads 2 -3
 
 kill "$server"
 wait "$server" || { echo "it ends with $?"; exit 1; }
