@@ -119,6 +119,8 @@ void set_option(int descriptor, int level, int option, int value) {
 }  // namespace
 
 Network::Network(Server& server) : server_(server), context_(std::make_unique<asio::io_context>(1)) {
+  // The log is made before there are threads that share it: how its library guards that, ThreadSanitizer doesn't see.
+  spdlog::default_logger_raw();
   // OpenSSL writes to sockets without saying that it minds no signal.
   std::signal(SIGPIPE, SIG_IGN);
   const Settings settings = server.settings();

@@ -361,10 +361,16 @@ TEST_P(Folder, ACheckpointThatFailsLeavesNoFileOfIts) {
       EXPECT_TRUE(parsed->kind != FileName::Kind::temporary) << name;
       EXPECT_TRUE(parsed->kind != FileName::Kind::checkpoint || parsed->generation == named) << name;
     }
-    store.append(100);
-    store.checkpoint();
-    store.append(100);
-    ASSERT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), 7);
+    try {
+      store.append(100);
+      store.checkpoint();
+      store.append(100);
+      ASSERT_EQ(store.last(), 7);
+    } catch (const Error& error) {
+      // The log's own thread has met the fault as it wrote in the background: it takes nothing more, and keeps what it has.
+      ASSERT_FALSE(store.log().failure().empty()) << error.what();
+    }
+    ASSERT_EQ(Numbers(*disk.after_process_death(), Sync::never(), key()).last(), store.last());
     if (!was_reached) break;
   }
   EXPECT_GT(failed, 10U);
