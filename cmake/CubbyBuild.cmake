@@ -40,6 +40,10 @@ function(cubby_unity_build target parts)
     return()
   endif()
   target_compile_options(${target} PRIVATE -Wno-shadow)  # reports another file's names; the plain builds have it
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # Reports classes of a source whose members are of an unnamed namespace, as the source isn't what is compiled.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+  endif()
   get_target_property(sources ${target} SOURCES)
   list(LENGTH sources count)
   math(EXPR batch "(${count} + ${parts} - 1) / ${parts}")

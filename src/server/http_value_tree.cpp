@@ -133,7 +133,10 @@ class TreeWriter {
       for (; left != 0 && room(); ++at, --left) {
         const auto [name, member] = *at;
         text_ -= std::min(text_, name.size());
-        std::vector<Value> entry{shown_text(name), describe(member, depth + 1, 0)};
+        std::vector<Value> entry;
+        entry.reserve(3);
+        entry.emplace_back(shown_text(name));
+        entry.push_back(describe(member, depth + 1, 0));
         if (!is_utf8(name)) entry.emplace_back(percent_encoded(name));
         children.push_back(Value::array(entry));
       }

@@ -89,7 +89,9 @@ TEST(Pages, ThePackagedConfigurationHasAllSettingsAsTheyAreByDefault) {
   for (const Setting& setting : all_settings()) {
     EXPECT_EQ(there[std::string(setting.name)], 1) << setting.name;
     EXPECT_EQ(setting.get(from_comments), setting.get(Settings())) << setting.name;
-    if (setting.name != "dir") EXPECT_EQ(setting.get(from_lines), setting.get(Settings())) << setting.name;
+    if (setting.name != "dir") {
+      EXPECT_EQ(setting.get(from_lines), setting.get(Settings())) << setting.name;
+    }
   }
   EXPECT_EQ(from_lines.dir, "/var/lib/cubby");
   Settings read;
