@@ -166,8 +166,9 @@ const tests = {
   async 'finds keys'() {
     await go('Keys');
     await page.getByText('100 shown').or(page.getByText(/^\d+ shown/)).first().waitFor();
-    await page.getByLabel('Search keys').fill('session:00*');
-    await page.getByText('100 keys of').waitFor();
+    // Fewer than a search stops at: where in the scan the last of them comes differs from run to run.
+    await page.getByLabel('Search keys').fill('session:000*');
+    await page.getByText('10 keys of').waitFor();
     await page.getByLabel('Search keys').fill('ueue');
     await page.getByText('1 key of').waitFor();
     await page.getByLabel('Search keys').fill('nothing of that name');
