@@ -104,7 +104,7 @@ export class Model {
     const known = place.messages.has(message.id);
     place.messages.set(message.id, message);
     place.count = Math.max(place.count, message.number);
-    if (message.from === this.me && place.seen === message.number - 1) place.seen = message.number;
+    if (message.from === this.me) place.seen = Math.max(place.seen, message.number); // who speaks has seen what was said before
     if (!news || known || message.from === this.me) return undefined;
     if (message.number > place.seen && place.key[0] === '#' && this.mentions(message.text)) place.mention = true;
     return message;

@@ -171,7 +171,8 @@ class CubbyStore final : public Store {
     const std::string sent = "sent:" + message.from + ':' + message.client;
     const std::string count = "room:" + message.room + ":count";
     const std::string messages = "room:" + message.room + ":messages";
-    std::vector<std::string> keys{sent, count, messages};
+    const std::string person = "person:" + message.from;
+    std::vector<std::string> keys{sent, count, messages, person};
     keys.reserve(keys.size() + inboxes.size());
     for (const std::string& name : inboxes) keys.push_back("inbox:" + name);
 
@@ -184,7 +185,10 @@ class CubbyStore final : public Store {
       const std::int64_t number = t.increment(count).as_int();
       const Value value = stored(message, number);
       if (t.push(messages, value) > kHistory) t.shift(messages);
-      for (std::size_t i = 3; i < keys.size(); ++i) {
+      bool joined = false;
+      t.visit(person, [&](const Value& rooms) { joined = rooms.contains(message.room); });
+      if (joined) t.update(person, Value::object({{message.room, number}}));  // who speaks has seen what was said before
+      for (std::size_t i = 4; i < keys.size(); ++i) {
         if (t.push(keys[i], value) > kInbox) t.shift(keys[i]);  // two hundred inboxes share one value
       }
       return {number, false};

@@ -181,6 +181,8 @@ class ReplacedStore final : public Store {
       count.value = Tree{number};
       tree.object().emplace("number", Tree{number});
       append(entries.at("room:" + message.room + ":messages").queue, kHistory);
+      Tree::Object& person = object_at(entries, "person:" + message.from);
+      if (const auto seen = person.find(message.room); seen != person.end()) seen->second = Tree{number};
       for (const std::string& name : inboxes) append(entries.at("inbox:" + name).queue, kInbox);
       return {number, false};
     });
