@@ -4,6 +4,7 @@ import {$, avatar, h, hue, initials, reconcile, rich} from './dom.js';
 
 const kGroup = 5 * 60_000; // messages of one person within this time stand together
 const clock = new Intl.DateTimeFormat(undefined, {hour: '2-digit', minute: '2-digit'});
+const shortClock = new Intl.DateTimeFormat(undefined, {hour: '2-digit', minute: '2-digit', hourCycle: 'h23'});
 const day = new Intl.DateTimeFormat(undefined, {weekday: 'long', month: 'long', day: 'numeric'});
 const dayOf = (at) => new Date(at).toDateString();
 
@@ -143,7 +144,7 @@ export class View {
     const isMe = (name) => name === 'everyone' || name.toLowerCase() === this.model.me.toLowerCase();
     const failed = message.entry?.failed;
     const at = new Date(message.at);
-    const time = h('time', {datetime: at.toISOString(), title: at.toLocaleString()}, clock.format(at));
+    const time = h('time', {datetime: at.toISOString(), title: at.toLocaleString()}, (goesOn ? shortClock : clock).format(at));
     const body = h('div', {class: 'text'}, ...rich(message.text, isMe));
     if (this.model.mentions(message.text) && !mine) body.classList.add('calls-me');
     const state = !message.entry ? null
