@@ -189,7 +189,7 @@ class CubbyStore final : public Store {
       t.visit(person, [&](const Value& rooms) { joined = rooms.contains(message.room); });
       if (joined) t.update(person, Value::object({{message.room, number}}));  // who speaks has seen what was said before
       for (std::size_t i = 4; i < keys.size(); ++i) {
-        if (t.push(keys[i], value) > kInbox) t.shift(keys[i]);  // two hundred inboxes share one value
+        if (t.push(keys[i], value) > settings_.inbox) t.shift(keys[i]);  // two hundred inboxes share one value
       }
       return {number, false};
     });
@@ -209,7 +209,7 @@ class CubbyStore final : public Store {
 
   // --- inboxes ---
 
-  std::string inbox(const std::string& name) override { return store_.slice("inbox:" + name, 0, kInbox).to_json(); }
+  std::string inbox(const std::string& name) override { return store_.slice("inbox:" + name, 0, settings_.inbox).to_json(); }
 
   void received(const std::string& name, const std::vector<std::string>& ids) override {
     const std::string key = "inbox:" + name;

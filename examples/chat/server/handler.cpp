@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cubby/error.hpp>
@@ -151,8 +152,10 @@ std::string Handler::list_of_rooms(const std::string& name) {
       const std::string first = state.room.substr(1, colon - 1);
       place = {"to", first == name ? state.room.substr(colon + 1) : first};
     }
-    list.push_back(Value::object(
-        {place, {"joined", state.joined}, {"seen", state.seen}, {"unread", state.joined ? state.count - state.seen : 0}}));
+    list.push_back(Value::object({place,
+                                  {"joined", state.joined},
+                                  {"seen", state.seen},
+                                  {"unread", state.joined ? std::max<std::int64_t>(0, state.count - state.seen) : 0}}));
   }
   return Value::array(list).to_json();
 }
@@ -246,7 +249,7 @@ void Handler::seen(const Peer& peer, const Value& request) {
 
 void Handler::received(const Peer& peer, const Value& request) {
   const Value list = request["ids"];
-  if (!list.is_array() || list.size() > kInbox) throw Refusal("malformed", "\"ids\" is an array of strings");
+  if (!list.is_array()) throw Refusal("malformed", "\"ids\" is an array of strings");
   std::vector<std::string> ids;
   for (const Value& id : list.elements()) {
     if (!id.is_string()) throw Refusal("malformed", "\"ids\" is an array of strings");

@@ -26,6 +26,7 @@ constexpr std::string_view kUsage = R"(usage: cubby_chat [option...]
   --page=DIR        the folder of the web page
   --threads=N       threads that serve (one for each core)
   --session-ttl=S   seconds that a session lives when nobody uses it (86400)
+  --inbox=N         messages that wait for one person at most (1000)
 )";
 
 struct Arguments {
@@ -65,6 +66,8 @@ Arguments parse(int argc, char** argv) {
       arguments.threads = std::max(1u, number_of<unsigned>(value));
     } else if (name == "--session-ttl") {
       arguments.settings.session_ttl = std::chrono::seconds(number_of<unsigned>(value));
+    } else if (name == "--inbox") {
+      arguments.settings.inbox = number_of<std::size_t>(value);
     } else {
       throw std::runtime_error("unknown: " + std::string(argument) + "\n\n" + std::string(kUsage));
     }

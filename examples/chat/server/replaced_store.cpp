@@ -183,7 +183,7 @@ class ReplacedStore final : public Store {
       append(entries.at("room:" + message.room + ":messages").queue, kHistory);
       Tree::Object& person = object_at(entries, "person:" + message.from);
       if (const auto seen = person.find(message.room); seen != person.end()) seen->second = Tree{number};
-      for (const std::string& name : inboxes) append(entries.at("inbox:" + name).queue, kInbox);
+      for (const std::string& name : inboxes) append(entries.at("inbox:" + name).queue, settings_.inbox);
       return {number, false};
     });
   }

@@ -20,10 +20,10 @@ struct Settings {
   std::chrono::milliseconds session_ttl = std::chrono::hours(24);
   std::chrono::milliseconds presence_ttl = std::chrono::seconds(45);
   std::chrono::milliseconds grace = std::chrono::seconds(5);  // between the last connection's end and being away
+  std::size_t inbox = 1000;                                   // messages that wait for one person at most
 };
 
 inline constexpr std::size_t kHistory = 200;  // messages that a room keeps
-inline constexpr std::size_t kInbox = 1000;   // messages that wait for one person at most
 
 /// A message as it goes into the store. Its number, from 1 on in its room, is given there.
 struct Message {
