@@ -27,6 +27,7 @@ constexpr std::string_view kUsage = R"(usage: cubby_chat_load [option...]
   --seconds=N        that a run of the handler takes (4); a step of the ramp over WebSockets takes half of it
   --sessions=N       of people who aren't there (20000)
   --mix=M            everyday or writes (both)
+  --store=S          cubby, "in memory" or replaced (all)
   --report=FILE      puts the tables into this Markdown file, and the plot into a folder of its name
 )";
 
@@ -37,6 +38,7 @@ struct Arguments {
   int seconds = 4;
   int sessions = 20'000;
   std::vector<Mix> mixes{Mix::everyday, Mix::writes};
+  std::vector<std::string> stores{"cubby", "in memory", "replaced"};
   std::filesystem::path report;
 };
 
@@ -59,6 +61,8 @@ Arguments parse(int argc, char** argv) {
       arguments.sessions = std::stoi(value);
     } else if (name == "--mix" && (value == "everyday" || value == "writes")) {
       arguments.mixes = {value == "everyday" ? Mix::everyday : Mix::writes};
+    } else if (name == "--store" && (value == "cubby" || value == "in memory" || value == "replaced")) {
+      arguments.stores = {value};
     } else if (name == "--report") {
       arguments.report = value;
     } else {
@@ -113,10 +117,11 @@ void run(const Arguments& arguments) {
   measured.seconds = arguments.seconds;
   for (int round = 0; round < arguments.rounds; ++round) {
     for (const Mix mix : arguments.mixes) {
-      for (const char* kind : {"cubby", "in memory", "replaced"}) {
+      for (const std::string& kind : arguments.stores) {
         if (arguments.workers != 0) measured.rounds[{false, mix, kind}].push_back(measure_workers(arguments, mix, kind));
       }
-      for (const char* kind : {"cubby", "replaced"}) {
+      for (const std::string& kind : arguments.stores) {
+        if (kind == "in memory") continue;
         if (arguments.connections != 0) measured.rounds[{true, mix, kind}].push_back(measure_connections(arguments, mix, kind));
       }
     }

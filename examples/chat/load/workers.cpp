@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
+#include <ctime>
 #include <latch>
 #include <memory>
 #include <stdexcept>
@@ -45,6 +46,9 @@ Rates rates_of(const std::vector<std::unique_ptr<Worker>>& workers, double secon
   }
   return rates;
 }
+
+/// What this process has had so far.
+double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 void work(Worker& worker, Handler& handler, const std::atomic<Phase>& phase) {
   const auto add = [](std::atomic<std::uint64_t>& count, unsigned more) {
@@ -94,6 +98,7 @@ Rates run_workers(Store& store, Mix mix, int count, std::chrono::milliseconds du
     ready.arrive_and_wait();
     std::this_thread::sleep_for(duration / 4);
     phase = Phase::measured;
+    const double processor = processor_seconds();
     const auto begin = Clock::now();
     const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
     while (Clock::now() < begin + duration) {
@@ -102,6 +107,7 @@ Rates run_workers(Store& store, Mix mix, int count, std::chrono::milliseconds du
     }
     phase = Phase::over;
     rates = rates_of(workers, seconds());
+    rates.server_microseconds = (processor_seconds() - processor) * 1e6 / (rates.requests * seconds());
   }
   for (const auto& worker : workers) {
     rates.latencies.merge(worker->latencies);
