@@ -61,7 +61,8 @@ std::string ratio(const Measured& measured, bool network, Mix mix, const std::st
 
 void table(std::ostream& out, const Measured& measured, bool network) {
   out << "| mix | store | requests/s | messages/s | session operations/s | p50 | p99 | p99.9 |"
-      << (network ? " server's CPU a request |" : " CPU a request |") << " over replaced |\n|---|---|---|---|---|---|---|---|---|"
+      << (network ? " server's CPU a request |" : " CPU a request |")
+      << " over replaced |\n|---|---|---|---|---|---|---|---|---|"
       << "---|" << '\n';
   for (const auto& [what, rounds] : measured.rounds) {
     const auto& [over_network, mix, store] = what;

@@ -15,6 +15,7 @@ const newClient = () => Array.from(crypto.getRandomValues(new Uint8Array(10)), (
 export class Connection extends EventTarget {
   #socket = null;
   #hello = null; // {token} or {name}
+  #name = null; // of the person signed in
   #client = newClient();
   #next = 1;
   #outbox = JSON.parse(sessionStorage.getItem(kOutbox) ?? '[]');
@@ -34,9 +35,9 @@ export class Connection extends EventTarget {
     return this.#up;
   }
 
-  /** Messages that the server hasn't acknowledged: {client, n, room or to, text, at, failed}. */
+  /** This person's messages that the server hasn't acknowledged: {client, n, room or to, from, text, at, failed}. */
   get outbox() {
-    return this.#outbox;
+    return this.#outbox.filter(({from}) => from === this.#name);
   }
 
   start(hello) {
@@ -57,7 +58,7 @@ export class Connection extends EventTarget {
 
   /** Sends a message, now or as soon as the connection is back, until it is acknowledged. */
   say(place, text) {
-    const entry = {...place, text, at: Date.now(), client: this.#client, n: this.#next++};
+    const entry = {...place, from: this.#name, text, at: Date.now(), client: this.#client, n: this.#next++};
     this.#outbox.push(entry);
     this.#keepOutbox();
     this.tell(this.#request(entry));
@@ -69,7 +70,7 @@ export class Connection extends EventTarget {
     this.#keepOutbox();
   }
 
-  #request({failed, at, ...entry}) {
+  #request({failed, at, from, ...entry}) {
     return {type: 'say', ...entry};
   }
 
@@ -122,6 +123,7 @@ export class Connection extends EventTarget {
     if (event.type === 'welcome') {
       this.#up = true;
       this.#attempts = 0;
+      this.#name = event.name;
       this.#hello = {token: event.token};
     } else if (event.type === 'ack') {
       this.#outbox = this.#outbox.filter(({client, n}) => client !== event.client || n !== event.n);
@@ -132,7 +134,7 @@ export class Connection extends EventTarget {
     this.dispatchEvent(new CustomEvent('event', {detail: event}));
     if (event.type === 'welcome') {
       // In their order: the server drops those that it had before the connection was lost.
-      for (const entry of this.#outbox.filter(({failed}) => !failed)) this.tell(this.#request(entry));
+      for (const entry of this.outbox.filter(({failed}) => !failed)) this.tell(this.#request(entry));
       this.dispatchEvent(new Event('up'));
     }
   }

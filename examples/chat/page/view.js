@@ -115,7 +115,7 @@ export class View {
     const sent = [...place.messages.values()].sort((a, b) => a.number - b.number);
     const known = new Set(sent.map(({id}) => id));
     const waiting = this.connection.outbox
-      .map((entry) => ({...entry, entry, from: this.model.me, id: `${this.model.me}:${entry.client}:${entry.n}`}))
+      .map((entry) => ({...entry, entry, id: `${this.model.me}:${entry.client}:${entry.n}`}))
       .filter((entry) => (entry.room !== undefined ? '#' + entry.room : '@' + entry.to) === place.key && !known.has(entry.id));
     let previous = null;
     for (const message of [...sent, ...waiting]) {
