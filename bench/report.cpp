@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <boost/version.hpp>
+#include <cmath>
 #include <ctime>
 #include <cubby/cubby.hpp>
 #include <fstream>
@@ -193,6 +194,23 @@ void replace_section(const std::filesystem::path& path, const std::string& mode,
   if (!text.ends_with("\n\n")) out << "\n";
   out << end_marker << "\n" << after;
   if (!out.flush()) throw std::runtime_error("cannot write " + path.string());
+}
+
+void write_measurement_table(std::ostream& out, const Results& results, const std::string& workers,
+                             const std::string& figures_of) {
+  out << "| | keys | " << workers << " | | median | quartiles |\n|---|--:|--:|---|--:|---|\n";
+  const auto number = [](double value) {
+    return value >= 1000 ? with_commas(static_cast<std::size_t>(std::llround(value))) : decimal(value);
+  };
+  for (const auto& [series, values] : results.series) {
+    const auto summary = summarise(values);
+    if (!summary) continue;
+    out << "| " << series.workload << " | " << with_commas(series.entries) << " | " << series.threads << " | " << series.store
+        << " | " << number(summary->median) << " | " << number(summary->lower) << " to " << number(summary->upper) << " |\n";
+  }
+  for (const auto& [name, value] : results.figures) {
+    out << "| " << name << " | | | " << figures_of << " | " << number(value) << " | |\n";
+  }
 }
 
 void write_target_table(std::ostream& out, const std::vector<Target>& targets) {

@@ -32,6 +32,9 @@ void write_serve_report(const std::filesystem::path& path, const std::string& co
 
 /// What the reports are made of.
 void write_target_table(std::ostream& out, const std::vector<Target>& targets);
+/// Every series and figure; `workers` heads the column of threads, and the figures are those of the store `figures_of`.
+void write_measurement_table(std::ostream& out, const Results& results, const std::string& workers,
+                             const std::string& figures_of = {});
 /// Replaces what the file has between the markers of `./dev bench` (`mode` empty) or `./dev bench mode`, which must be there.
 /// A missing file is made.
 void replace_section(const std::filesystem::path& path, const std::string& mode, const std::string& text);

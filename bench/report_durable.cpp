@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cmath>
 #include <cubby/cubby.hpp>
 #include <initializer_list>
 #include <optional>
@@ -157,21 +156,6 @@ std::vector<Target> DurableRows::all() {
   return std::move(targets_);
 }
 
-void write_measurements(std::ostream& out, const Results& results) {
-  out << "| | keys | threads | | median | quartiles |\n|---|--:|--:|---|--:|---|\n";
-  const auto number = [](double value) {
-    return value >= 1000 ? with_commas(static_cast<std::size_t>(std::llround(value))) : decimal(value);
-  };
-  for (const auto& [series, values] : results.series) {
-    const auto summary = summarise(values);
-    if (!summary) continue;
-    out << "| " << series.workload << " | " << with_commas(series.entries) << " | " << series.threads << " | " << series.store
-        << " | " << number(summary->median) << " | " << number(summary->lower) << " to " << number(summary->upper) << " |\n";
-  }
-  for (const auto& [name, value] : results.figures)
-    out << "| " << name << " | | | " << kDurable << " | " << number(value) << " | |\n";
-}
-
 }  // namespace
 
 void write_durable_targets(std::ostream& out, const DurableRun& run) {
@@ -193,7 +177,7 @@ void write_durable_report(const std::filesystem::path& path, const std::string& 
   out << "\n### What must be seen of durable mode\n\n";
   write_durable_targets(out, run);
   out << "\n### All measurements of durable mode\n\n";
-  write_measurements(out, run.results);
+  write_measurement_table(out, run.results, "threads", kDurable);
   replace_section(path, "durable", out.str());
 }
 

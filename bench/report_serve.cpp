@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cmath>
 #include <cubby/cubby.hpp>
 #include <optional>
 #include <sstream>
@@ -91,20 +90,6 @@ std::vector<Target> ServeRows::all() {
   return std::move(targets_);
 }
 
-void write_measurements_of(std::ostream& out, const Results& results) {
-  out << "| | keys | clients | | median | quartiles |\n|---|--:|--:|---|--:|---|\n";
-  const auto number = [](double value) {
-    return value >= 1000 ? with_commas(static_cast<std::size_t>(std::llround(value))) : decimal(value);
-  };
-  for (const auto& [series, values] : results.series) {
-    const auto summary = summarise(values);
-    if (!summary) continue;
-    out << "| " << series.workload << " | " << with_commas(series.entries) << " | " << series.threads << " | " << series.store
-        << " | " << number(summary->median) << " | " << number(summary->lower) << " to " << number(summary->upper) << " |\n";
-  }
-  for (const auto& [name, value] : results.figures) out << "| " << name << " | | | | " << number(value) << " | |\n";
-}
-
 }  // namespace
 
 void write_serve_targets(std::ostream& out, const ServeRun& run) {
@@ -121,14 +106,14 @@ void write_serve_report(const std::filesystem::path& path, const std::string& co
   out << "- File system: " << file_system_of(run.folder()) << ".\n";
   out << "- Compiler: " << compiler() << ", optimised.\n";
   out << "- cubby " << CUBBY_VERSION << ", redis-server " << RedisServer::version()
-      << ", both with their default options but for what the rows name; redis-benchmark of the same version, over loopback "
-         "TCP. "
-         "Valkey is missing: Debian 12 has no package of it.\n";
+      << ", redis-server without snapshots by itself and without compression of its files, both else with their default "
+         "options but for what the rows name; redis-benchmark of the same version, over loopback TCP. Valkey is missing: "
+         "Debian 12 has no package of it.\n";
   for (const std::string& remark : run.remarks) out << "- " << remark << "\n";
   out << "\n### What must be seen of the server\n\n";
   write_serve_targets(out, run);
   out << "\n### All measurements of the server\n\n";
-  write_measurements_of(out, run.results);
+  write_measurement_table(out, run.results, "clients");
   replace_section(path, "serve", out.str());
 }
 
