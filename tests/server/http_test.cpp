@@ -5,30 +5,20 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
 #include <chrono>
 #include <fstream>
-#include <map>
-#include <memory>
 #include <string>
-#include <thread>
 
 #include "server/dashboard_files.hpp"
+#include "server/http_browser.hpp"
 #include "server/http_handler.hpp"
-#include "server/http_history.hpp"
 #include "server/http_message.hpp"
-#include "server/http_server.hpp"
-#include "server/http_sessions.hpp"
-#include "server/sign_in_guard.hpp"
 #include "server/temporary_folder.hpp"
-#include "server/test_client.hpp"
 
 namespace {
 
@@ -54,105 +44,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 namespace web = boost::beast::http;
-
-/// A server's HTTP port, and a thread behind it.
-class HttpPort {
- public:
-  explicit HttpPort(Settings settings = {}, const HttpLimits& limits = {})
-      : server(std::move(settings)), http_(server.server(), context_, sign_ins_, 0, limits) {
-    thread_ = std::thread([this] { context_.run(); });
-  }
-  ~HttpPort() {
-    context_.stop();
-    thread_.join();
-  }
-  HttpPort(const HttpPort&) = delete;
-  HttpPort& operator=(const HttpPort&) = delete;
-
-  int port() const { return http_.port(); }
-  std::string host() const { return "127.0.0.1:" + std::to_string(port()); }
-  Datastore store(const std::string& name = "db0") { return server.server().databases.open(name); }
-
-  TestServer server;
-
- private:
-  boost::asio::io_context context_;
-  SignInGuard sign_ins_;
-  HttpServer http_;
-  std::thread thread_;
-};
-
-struct Answer {
-  unsigned status = 0;
-  std::string body;
-  std::map<std::string, std::string> headers;  ///< names in lower case
-  Value json() const { return Value::parse(body); }
-};
-
-/// A browser: one connection, and a cookie.
-class Browser {
- public:
-  explicit Browser(const HttpPort& port, const std::string& address = "127.0.0.1") : host_(port.host()), socket_(context_) {
-    socket_.connect(tcp::endpoint(boost::asio::ip::make_address(address), static_cast<unsigned short>(port.port())));
-  }
-
-  Answer get(const std::string& target, std::map<std::string, std::string> headers = {}) {
-    return send("GET", target, "", std::move(headers));
-  }
-  Answer send(const std::string& method, const std::string& target, const std::string& body = "",
-              std::map<std::string, std::string> headers = {}) {
-    web::request<web::string_body> request;
-    request.version(11);
-    request.method_string(method);
-    request.target(target);
-    request.set(web::field::host, host_);
-    if (!cookie_.empty()) request.set(web::field::cookie, cookie_);
-    if (!csrf_.empty()) request.set("X-Cubby-CSRF", csrf_);
-    for (const auto& [name, value] : headers) request.set(name, value);
-    request.body() = body;
-    request.prepare_payload();
-    web::write(socket_, request);
-    return read(method == "HEAD");
-  }
-  Answer read(bool head_only = false) {
-    web::response_parser<web::string_body> parser;
-    parser.skip(head_only);
-    web::read(socket_, buffer_, parser);
-    Answer answer;
-    answer.status = parser.get().result_int();
-    answer.body = parser.get().body();
-    for (const auto& field : parser.get()) {
-      std::string name(field.name_string());
-      for (char& letter : name) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-      answer.headers[name] = std::string(field.value());
-    }
-    return answer;
-  }
-  Answer sign_in(const std::string& user, const std::string& password) {
-    Answer answer = send("POST", "/api/session", "user=" + percent_encoded(user) + "&password=" + percent_encoded(password));
-    if (answer.status == 200) {
-      const std::string& cookie = answer.headers["set-cookie"];
-      cookie_ = cookie.substr(0, cookie.find(';'));
-      csrf_ = answer.json()["csrf"].as_string();
-    }
-    return answer;
-  }
-  void forget_csrf() { csrf_.clear(); }
-  tcp::socket& socket() { return socket_; }
-
- private:
-  boost::asio::io_context context_;
-  std::string host_;
-  tcp::socket socket_;
-  boost::beast::flat_buffer buffer_;
-  std::string cookie_, csrf_;
-};
-
-Settings with_password(const std::string& password) {
-  Settings settings;
-  settings.requirepass = password;
-  return settings;
-}
 
 // --- what is there for everybody
 
@@ -408,169 +299,6 @@ TEST(Http, ShowsFieldsThatAreNoText) {
   EXPECT_EQ(Browser(port).get("/api/value?store=db0&key=hash&path=/%FE").json()["value"]["text"], "1");
 }
 
-// --- signing in, and changing
-
-TEST(Http, IsReadOnlyForWhoHasNotSignedIn) {
-  HttpPort port;
-  port.store().set("key", 1);
-  Browser browser(port);
-  EXPECT_EQ(browser.send("DELETE", "/api/value?store=db0&key=key").status, 403U);
-  EXPECT_EQ(browser.send("PUT", "/api/value?store=db0&key=key", "2").status, 403U);
-  EXPECT_EQ(browser.send("PUT", "/api/ttl?store=db0&key=key&ms=1").status, 403U);
-  // Without a password there is nobody to sign in as.
-  EXPECT_EQ(browser.get("/api/session").json()["can_sign_in"], false);
-  EXPECT_EQ(browser.sign_in("default", "").status, 401U);
-  EXPECT_EQ(port.store().get("key"), Value(1));
-}
-
-TEST(Http, AsksForThePassword) {
-  HttpPort port(with_password("secret"));
-  port.store().set("key", 1);
-  Browser browser(port);
-  for (const char* path :
-       {"/api/status", "/api/clients", "/api/keys?store=db0", "/api/value?store=db0&key=key", "/api/json?store=db0&key=key"}) {
-    EXPECT_EQ(browser.get(path).status, 401U) << path;
-  }
-  EXPECT_EQ(browser.send("DELETE", "/api/value?store=db0&key=key").status, 401U);
-  EXPECT_EQ(browser.get("/").status, 200U);
-  EXPECT_EQ(browser.get("/healthz").status, 200U);
-  EXPECT_EQ(browser.get("/metrics").status, 200U);
-
-  const Answer entered = browser.sign_in("default", "secret");
-  ASSERT_EQ(entered.status, 200U);
-  EXPECT_THAT(entered.headers.at("set-cookie"),
-              AllOf(HasSubstr("HttpOnly"), HasSubstr("SameSite=Strict"), HasSubstr("Path=/")));
-  EXPECT_EQ(browser.get("/api/session").json()["user"], "default");
-  EXPECT_EQ(browser.get("/api/value?store=db0&key=key").json()["value"]["text"], "1");
-  EXPECT_EQ(browser.send("DELETE", "/api/session").status, 200U);
-  EXPECT_EQ(browser.get("/api/status").status, 401U);
-}
-
-TEST(Http, SlowsDownWhoGuesses) {
-  HttpPort port(with_password("secret"));
-  Browser browser(port);
-  const auto began = std::chrono::steady_clock::now();
-  for (int guess = 0; guess < 3; ++guess) EXPECT_EQ(browser.sign_in("default", "wrong").status, 401U);
-  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(700));  // 100, 200 and 400
-  EXPECT_EQ(port.server.server().figures.sum(Figures::auth_failures), 3U);
-  EXPECT_EQ(browser.sign_in("default", "secret").status, 200U);
-}
-
-TEST(Http, ChangesWhatWhoHasSignedInSays) {
-  HttpPort port(with_password("secret"));
-  port.store().set("key", Value::parse(R"({"a": 1})"));
-  Browser browser(port);
-  ASSERT_EQ(browser.sign_in("", "secret").status, 200U);
-
-  const Value text = browser.get("/api/json?store=db0&key=key").json();
-  EXPECT_EQ(text["json"], "{\n  \"a\": 1\n}");
-  const std::string version(text["version"].as_string());
-  EXPECT_EQ(browser.send("PUT", "/api/ttl?store=db0&key=key&ms=100000").status, 200U);
-  EXPECT_EQ(browser.send("PUT", "/api/value?store=db0&key=key", R"({"a": 2})", {{"If-Match", version}}).status, 200U);
-  EXPECT_EQ(port.store().get("key"), Value::parse(R"({"a": 2})"));
-  EXPECT_TRUE(port.store().ttl("key").has_value());
-  EXPECT_EQ(browser.send("DELETE", "/api/ttl?store=db0&key=key").status, 200U);
-  EXPECT_FALSE(port.store().ttl("key").has_value());
-  // Somebody else has changed it.
-  const Answer late = browser.send("PUT", "/api/value?store=db0&key=key", R"({"a": 3})", {{"If-Match", version}});
-  EXPECT_EQ(late.status, 412U);
-  EXPECT_EQ(port.store().get("key"), Value::parse(R"({"a": 2})"));
-
-  EXPECT_EQ(browser.send("PUT", "/api/value?store=db0&key=new", "[1]", {{"If-None-Match", "*"}}).status, 200U);
-  EXPECT_EQ(browser.send("PUT", "/api/value?store=db0&key=new", "[2]", {{"If-None-Match", "*"}}).status, 412U);
-  EXPECT_EQ(port.store().get("new"), Value::array({1}));
-  EXPECT_EQ(browser.send("PUT", "/api/value?store=db0&key=new", "{").status, 400U);
-  EXPECT_EQ(browser.send("PUT", "/api/ttl?store=db0&key=missing&ms=1000").status, 404U);
-  EXPECT_EQ(browser.send("PUT", "/api/ttl?store=db0&key=new&ms=soon").status, 400U);
-  EXPECT_EQ(browser.send("DELETE", "/api/value?store=db0&key=new").status, 200U);
-  EXPECT_EQ(browser.send("DELETE", "/api/value?store=db0&key=new").status, 404U);
-  EXPECT_FALSE(port.store().exists("new"));
-  EXPECT_EQ(browser.send("POST", "/api/value?store=db0&key=new", "1").status, 405U);
-  // They don't count as clients.
-  EXPECT_EQ(port.server.server().clients.size(), 0U);
-}
-
-TEST(Http, TakesChangesFromItsOwnPageOnly) {
-  HttpPort port(with_password("secret"));
-  port.store().set("key", 1);
-  Browser browser(port);
-  ASSERT_EQ(browser.sign_in("default", "secret").status, 200U);
-  const std::string target = "/api/value?store=db0&key=key";
-  EXPECT_EQ(browser.send("DELETE", target, "", {{"Origin", "http://evil.example"}}).status, 403U);
-  EXPECT_EQ(browser.send("DELETE", target, "", {{"Sec-Fetch-Site", "cross-site"}}).status, 403U);
-  EXPECT_EQ(browser.send("DELETE", target, "", {{"X-Cubby-CSRF", "0"}}).status, 403U);
-  EXPECT_EQ(browser.send("POST", "/api/session", "password=secret", {{"Origin", "http://evil.example"}}).status, 403U);
-  browser.forget_csrf();
-  EXPECT_EQ(browser.send("DELETE", target).status, 403U);
-  EXPECT_EQ(browser.send("DELETE", "/api/session").status, 403U);
-  EXPECT_TRUE(port.store().exists("key"));
-}
-
-TEST(Http, KeepsToWhatAUserMay) {
-  const TemporaryFolder folder;
-  std::ofstream(folder.path() / "users") << "user ann on >pass ~ann:* %R~shared:* +@all -cubby.use\n"
-                                            "user bob on >pass ~* +scan +get +ping\n"
-                                            "user off off >pass ~* +@all\n";
-  Settings settings;
-  settings.users = folder.path() / "users";
-  HttpPort port(settings);
-  port.store().set("ann:1", 1);
-  port.store().set("shared:1", 2);
-  port.store().set("bob:1", 3);
-  port.store().set("list", Value::array({1}));
-  port.store("other").set("x", 1);
-
-  Browser nobody(port);
-  EXPECT_EQ(nobody.get("/api/status").status, 401U);
-  EXPECT_EQ(nobody.sign_in("off", "pass").status, 401U);
-  Browser ann(port);
-  ASSERT_EQ(ann.sign_in("ann", "pass").status, 200U);
-  EXPECT_EQ(ann.get("/api/keys?store=db0").json()["keys"].size(), 2U);
-  EXPECT_EQ(ann.get("/api/value?store=db0&key=shared:1").status, 200U);
-  EXPECT_EQ(ann.get("/api/value?store=db0&key=bob:1").status, 403U);
-  EXPECT_EQ(ann.get("/api/json?store=db0&key=bob:1").status, 403U);
-  EXPECT_EQ(ann.get("/api/keys?store=other").status, 403U);
-  EXPECT_EQ(ann.send("PUT", "/api/value?store=db0&key=shared:1", "5").status, 403U);
-  EXPECT_EQ(ann.send("DELETE", "/api/value?store=db0&key=bob:1").status, 403U);
-  EXPECT_EQ(ann.send("PUT", "/api/value?store=db0&key=ann:1", "5").status, 200U);
-  EXPECT_EQ(port.store().get("ann:1"), Value(5));
-
-  Browser bob(port);
-  ASSERT_EQ(bob.sign_in("bob", "pass").status, 200U);
-  EXPECT_EQ(bob.get("/api/status").status, 403U);
-  EXPECT_EQ(bob.get("/api/clients").status, 403U);
-  EXPECT_EQ(bob.get("/api/value?store=db0&key=bob:1").status, 200U);
-  EXPECT_EQ(bob.get("/api/value?store=db0&key=list").status, 403U);
-  EXPECT_EQ(bob.send("DELETE", "/api/value?store=db0&key=bob:1").status, 403U);
-  EXPECT_EQ(port.store().get("bob:1"), Value(3));
-}
-
-TEST(Http, RefusesWritesWhenMemoryIsFull) {
-  Settings settings = with_password("secret");
-  settings.maxmemory = 1;
-  HttpPort port(settings);
-  port.store().set("key", "value");
-  port.server.server().refresh_memory();
-  Browser browser(port);
-  ASSERT_EQ(browser.sign_in("default", "secret").status, 200U);
-  EXPECT_EQ(browser.send("PUT", "/api/value?store=db0&key=key", "1").status, 503U);
-  EXPECT_EQ(browser.send("DELETE", "/api/value?store=db0&key=key").status, 200U);
-}
-
-TEST(Http, TellsSubscribersOfItsChanges) {
-  Settings settings = with_password("secret");
-  settings.notify_keyspace_events = "EA";
-  HttpPort port(settings);
-  port.store().set("key", 1);
-  const auto subscriber = port.server.connect();
-  subscriber->command({"AUTH", "secret"});
-  subscriber->command({"PSUBSCRIBE", "__keyevent@0__:*"});
-  Browser browser(port);
-  ASSERT_EQ(browser.sign_in("default", "secret").status, 200U);
-  EXPECT_EQ(browser.send("DELETE", "/api/value?store=db0&key=key").status, 200U);
-  EXPECT_THAT(subscriber->take_output(), HasSubstr("__keyevent@0__:del\r\n$3\r\nkey\r\n"));
-}
-
 // --- names, addresses, limits
 
 /// What the other end says next: it has closed the connection.
@@ -684,76 +412,6 @@ TEST(Http, SendsToNobodyForEver) {
   boost::system::error_code error;
   while (!error) boost::asio::write(browser.socket(), boost::asio::buffer(requests), error);
   EXPECT_TRUE(error == boost::asio::error::connection_reset || error == boost::asio::error::broken_pipe) << error.message();
-}
-
-// --- its parts
-
-TEST(HttpSessions, EndAfterAWhile) {
-  const User user("ann");
-  HttpSessions sessions;
-  const HttpSessions::Clock::time_point start{};
-  const std::string token = sessions.begin(user, start).token;
-  EXPECT_EQ(sessions.find("0", start), nullptr);
-  auto now = start;
-  for (; now <= start + HttpSessions::kLongest; now += HttpSessions::kIdle) ASSERT_NE(sessions.find(token, now), nullptr);
-  EXPECT_EQ(sessions.find(token, now), nullptr);
-  const std::string idle = sessions.begin(user, start).token;
-  EXPECT_EQ(sessions.find(idle, start + HttpSessions::kIdle + std::chrono::seconds(1)), nullptr);
-}
-
-TEST(HttpSessions, AreOnlySoMany) {
-  const User user("ann");
-  HttpSessions sessions;
-  HttpSessions::Clock::time_point now{};
-  const std::string first = sessions.begin(user, now).token;
-  for (std::size_t count = 0; count < HttpSessions::kMost; ++count) sessions.begin(user, now += std::chrono::milliseconds(1));
-  EXPECT_EQ(sessions.find(first, now), nullptr);
-}
-
-TEST(HttpHistory, ReadsLatenciesFromBuckets) {
-  std::array<std::uint64_t, Figures::kLatencyBuckets> buckets{};
-  EXPECT_EQ(latency_quantile(buckets, 0.5), 0);
-  buckets[0] = 100;  // below a microsecond
-  EXPECT_DOUBLE_EQ(latency_quantile(buckets, 0.5), 0.5);
-  buckets[4] = 100;  // 8 to 15
-  EXPECT_DOUBLE_EQ(latency_quantile(buckets, 0.5), 1);
-  EXPECT_DOUBLE_EQ(latency_quantile(buckets, 0.75), 12);
-  EXPECT_DOUBLE_EQ(latency_quantile(buckets, 1), 16);
-}
-
-TEST(HttpHistory, KeepsTheLastMinutes) {
-  TestServer server;
-  HttpHistory history(server.server());
-  server.connect()->command({"PING"});
-  history.sample();
-  ASSERT_EQ(history.samples().size(), 1U);
-  EXPECT_GT(history.samples().front().commands, 0);
-  EXPECT_GT(history.samples().front().p99_us, 0);
-  server.server().figures.reset();
-  for (std::size_t count = 0; count < HttpHistory::kKept; ++count) history.sample();
-  EXPECT_EQ(history.samples().size(), HttpHistory::kKept);
-  EXPECT_EQ(history.samples().front().number, 2U);
-  EXPECT_EQ(history.samples().back().commands, 0);
-}
-
-TEST(HttpMessage, ReadsTargetsCookiesAndBase64) {
-  HttpRequest request;
-  EXPECT_TRUE(request.set_target("/a/b?x=1&y=%00%ff+&x=2&z"));
-  EXPECT_EQ(request.path, "/a/b");
-  EXPECT_EQ(request.parameter("x"), "1");
-  EXPECT_EQ(request.parameter("y"), std::string_view("\0\xff ", 3));
-  EXPECT_EQ(request.parameter("z"), "");
-  EXPECT_EQ(request.parameter("w"), std::nullopt);
-  for (const char* target : {"", "x", "*", "?x", "http://a/", "/?a=%", "/?a=%1", "/?a=%zz"}) {
-    EXPECT_FALSE(request.set_target(target)) << target;
-  }
-  EXPECT_EQ(cookie_value("a=1; bc=2;c=3", "c"), "3");
-  EXPECT_EQ(cookie_value("a=1; bc=2", "b"), "");
-  EXPECT_EQ(cookie_value("", "b"), "");
-  EXPECT_EQ(base64_decoded("YTpi"), "a:b");
-  EXPECT_EQ(base64_decoded("YTo="), "a:");
-  EXPECT_EQ(base64_decoded("Y-o="), std::nullopt);
-  EXPECT_EQ(percent_encoded("a b\xff/~"), "a%20b%FF%2F~");
 }
 
 }  // namespace
