@@ -92,7 +92,7 @@ int run(int argc, char** argv) {
 #endif
   app.add_option(
          "mode", mode,
-         "full, quick (two minutes, three rounds, the main rows), durable (half an hour), or serve (a quarter of an hour)")
+         "full, quick (four minutes, three rounds, the main rows), durable (half an hour), or serve (a quarter of an hour)")
       ->check(CLI::IsMember({"full", "quick", "durable", "serve"}));
   app.add_flag("--quick", options.quick, "serve: two rounds, short ones; without a mode: the mode quick");
   app.add_option("--filter", filter,

@@ -145,10 +145,11 @@ class EpochDomain {
       collect(all);
     }
     // A writer frees about as much as it has retired, which its allocator takes and gives from one cache; what became free
-    // last first, as it is in the processor's.
+    // last first, as it is in the processor's. A transaction of many keys retires more than a batch.
+    std::size_t to_free = all ? ~std::size_t{0} : 2 * own;
     Retired freed[2 * kBatchObjects];
     do {
-      const std::size_t count = std::min({free_.size(), 2 * kBatchObjects, all ? free_.size() : 2 * own});
+      const std::size_t count = std::min({free_.size(), 2 * kBatchObjects, to_free});
       std::copy(free_.end() - static_cast<std::ptrdiff_t>(count), free_.end(), freed);
       free_.resize(free_.size() - count);
       mutex_.unlock();
@@ -159,7 +160,8 @@ class EpochDomain {
         if (index + kAhead < count) __builtin_prefetch(freed[index + kAhead].object, 1);
         freed[index].free(freed[index].object);
       }
-      if (!all || count == 0) return;
+      to_free -= count;
+      if (to_free == 0 || count == 0) return;
       mutex_.lock();
     } while (true);
   }

@@ -52,6 +52,9 @@ inline constexpr std::size_t kMaxKeyBytes = 65535;
 inline Place place_of(std::uint64_t hash) noexcept {
   return kFingerprintMask == 0 ? kEverywhere : static_cast<Place>(fingerprint_of(hash) >> 48) + 1;
 }
+/// Where a writer is that looks at no entry but those whose buckets it has locked, which nobody else can remove: the place of no
+/// entry. One that waits for its locks so keeps only tables and the like from being freed.
+inline constexpr Place kUnderLocks = (Place{1} << 16) + 1;
 
 /// No deadline. Deadlines are even; odd is frozen.
 inline constexpr std::int64_t kNoDeadline = kNever & ~std::int64_t{1};

@@ -14,15 +14,13 @@ struct MultiWrite::Commit {
 MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::string_view> keys, For purpose)
     : record(thread_record()), store_(store), operation_(operation) {
   for (const std::string_view key : keys) store.check_key(operation, key);
-  std::vector<std::pair<std::uint64_t, std::string_view>> sorted;
-  sorted.reserve(keys.size());
-  for (const std::string_view key : keys) sorted.emplace_back(hash_key(key), key);
-  std::sort(sorted.begin(), sorted.end());
-  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  buckets_.reserve(sorted.size());  // KeyWrite points into it
-  for (const auto& [hash, key] : sorted) writes_.emplace_back(store, key, hash);
+  keys_.reserve(keys.size());
+  for (const std::string_view key : keys) keys_.emplace_back(hash_key(key), key);
+  std::sort(keys_.begin(), keys_.end());
+  keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
+  buckets_.reserve(keys_.size());  // KeyWrite points into it
 
-  epochs().enter(record);
+  epochs().enter(record, kUnderLocks);
   try {
     const std::string_view first = keys.empty() ? std::string_view() : keys.front();
     if (purpose == For::writing) {
@@ -33,7 +31,7 @@ MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::s
     }
     store.counters(record).count(operation);
     while (!lock_all()) unlock_all();
-    for (KeyWrite& write : writes_) write.look_up();
+    look_up_all();
   } catch (...) {
     leave();
     throw;
@@ -43,17 +41,29 @@ MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::s
 MultiWrite::~MultiWrite() { leave(); }
 
 bool MultiWrite::lock_all() {
-  for (KeyWrite& write : writes_) {
-    if (buckets_.empty() || !buckets_.back().covers(write.hash)) {
-      const Table::Held held = store_.table_.lock_settled(write.hash, buckets_);
-      if (held.home == nullptr) return false;
-      buckets_.push_back(held);
-      // All of one table generation: one that clear() has replaced in between would not take part in the instant.
-      if (held.table->chain != buckets_.front().table->chain) return false;
-    }
-    write.held = &buckets_.back();
+  for (const auto& [hash, key] : keys_) {
+    if (!buckets_.empty() && buckets_.back().covers(hash)) continue;
+    const Table::Held held = store_.table_.lock_settled(hash, buckets_);
+    if (held.home == nullptr) return false;
+    buckets_.push_back(held);
+    // All of one table generation: one that clear() has replaced in between would not take part in the instant.
+    if (held.table->chain != buckets_.front().table->chain) return false;
   }
   return true;
+}
+
+void MultiWrite::look_up_all() {
+  constexpr std::size_t kAhead = 8;
+  writes_ = std::vector<std::optional<KeyWrite>>(keys_.size());
+  auto bucket = buckets_.begin();
+  for (std::size_t index = 0; index < keys_.size(); ++index) {
+    if (index + kAhead < keys_.size()) store_.table_.prefetch_slots(keys_[index + kAhead].first);
+    const auto& [hash, key] = keys_[index];
+    while (!bucket->covers(hash)) ++bucket;
+    KeyWrite& write = writes_[index].emplace(store_, key, hash);
+    write.held = &*bucket;
+    write.look_up();
+  }
 }
 
 void MultiWrite::unlock_all() noexcept {
@@ -62,7 +72,9 @@ void MultiWrite::unlock_all() noexcept {
 }
 
 void MultiWrite::leave() noexcept {
-  for (KeyWrite& write : writes_) write.give_up();
+  for (std::optional<KeyWrite>& write : writes_) {
+    if (write) write->give_up();
+  }
   unlock_all();
   wakeups_.deliver();
   store_.help_after_write(record);
@@ -72,18 +84,15 @@ void MultiWrite::leave() noexcept {
 
 std::size_t MultiWrite::index_of(std::string_view key) const noexcept {
   constexpr std::size_t kFew = 8;
-  std::size_t index = 0;
-  if (writes_.size() > kFew) {
-    const std::uint64_t hash = hash_key(key);
-    const auto found = std::lower_bound(writes_.begin(), writes_.end(), hash,
-                                        [](const KeyWrite& write, std::uint64_t wanted) { return write.hash < wanted; });
-    index = static_cast<std::size_t>(found - writes_.begin());
+  if (keys_.size() <= kFew) {
+    for (std::size_t index = 0; index < keys_.size(); ++index) {
+      if (keys_[index].second == key) return index;
+    }
+    return kNone;
   }
-  for (; index < writes_.size(); ++index) {
-    if (writes_[index].key == key) return index;
-    if (writes_.size() > kFew && writes_[index].hash != hash_key(key)) break;
-  }
-  return kNone;
+  const std::pair wanted(hash_key(key), key);
+  const auto found = std::lower_bound(keys_.begin(), keys_.end(), wanted);
+  return found != keys_.end() && *found == wanted ? static_cast<std::size_t>(found - keys_.begin()) : kNone;
 }
 
 void MultiWrite::plan_move(KeyWrite& from, KeyWrite& to) {
@@ -110,8 +119,9 @@ void MultiWrite::plan_move(KeyWrite& from, KeyWrite& to) {
 
 void MultiWrite::commit() {
   std::vector<KeyWrite*> changed;
-  for (KeyWrite& write : writes_) {
-    if (write.planned()) changed.push_back(&write);
+  changed.reserve(writes_.size());
+  for (std::optional<KeyWrite>& write : writes_) {
+    if (write->planned()) changed.push_back(&*write);
   }
   if (changed.empty()) return;
   const Table::Chain& chain = *buckets_.front().table->chain;
@@ -189,6 +199,7 @@ void MultiWrite::retire_commit(Commit* commit) noexcept {
 void MultiWrite::place_markers(Commit& commit, std::span<KeyWrite* const> changed) {
   commit.markers.reserve(changed.size());  // slots point into it
   std::vector<std::pair<KeyWrite*, Marker*>> present, absent;
+  present.reserve(changed.size());
   for (KeyWrite* write : changed) {
     commit.markers.push_back({&commit.status, write->occupant, write->fresh_});
     (write->occupant != nullptr ? present : absent).emplace_back(write, &commit.markers.back());
@@ -204,26 +215,29 @@ void MultiWrite::place_markers(Commit& commit, std::span<KeyWrite* const> change
     while (placed-- > 0) {
       KeyWrite& write = *absent[placed].first;
       write.shown_ = true;
-      const auto is_ours = [&write](Word word) { return key_of(word) == write.key; };
-      table.remove(*write.held, table.locate(*write.held, write.hash, is_ours), write.hash);
+      locate(write);
+      table.remove(*write.held, write.position, write.hash);
     }
     throw;
   }
   for (auto [write, marker] : present) {
-    const auto is_ours = [&key = write->key](Word word) { return key_of(word) == key; };
-    // Looked up again: an insert may have moved it to a further bucket.
-    table.replace(table.locate(*write->held, write->hash, is_ours), make_word(write->hash, marker, SlotKind::marker));
+    if (!absent.empty()) locate(*write);
+    table.replace(write->position, make_word(write->hash, marker, SlotKind::marker));
   }
+  for (auto [write, marker] : absent) locate(*write);
+}
+
+/// An insert may have moved the key to a further bucket.
+void MultiWrite::locate(KeyWrite& write) noexcept {
+  write.position = store_.table_.locate(*write.held, write.hash, [&key = write.key](Word word) { return key_of(word) == key; });
 }
 
 void MultiWrite::publish(KeyWrite& write) noexcept {
   Table& table = store_.table_;
-  const Table::Position position =
-      table.locate(*write.held, write.hash, [&write](Word word) { return key_of(word) == write.key; });
   if (write.fresh_ != nullptr) {
-    table.replace(position, make_word(write.hash, write.fresh_, SlotKind::entry));
+    table.replace(write.position, make_word(write.hash, write.fresh_, SlotKind::entry));
   } else {
-    table.remove(*write.held, position, write.hash);
+    table.remove(*write.held, write.position, write.hash);
   }
   write.published_ = true;
 }

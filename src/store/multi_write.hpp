@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <deque>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "store/key_write.hpp"
@@ -27,7 +28,7 @@ class MultiWrite {
   std::size_t index_of(std::string_view key) const noexcept;
   /// Keys, each once.
   std::size_t size() const noexcept { return writes_.size(); }
-  KeyWrite& at(std::size_t index) noexcept { return writes_[index]; }
+  KeyWrite& at(std::size_t index) noexcept { return *writes_[index]; }
 
   /// Lets `to` have what `from` has; from is removed. REQUIRES: from is there.
   void plan_move(KeyWrite& from, KeyWrite& to);
@@ -42,17 +43,22 @@ class MultiWrite {
   /// False if that has to be begun again, with all unlocked.
   bool lock_all();
   void unlock_all() noexcept;
+  void look_up_all();
   void leave() noexcept;
   static void retire_commit(Commit* commit) noexcept;
   void carry_out(std::span<KeyWrite* const> changed, bool logged);
   void serve(std::span<KeyWrite* const> changed);
   void place_markers(Commit& commit, std::span<KeyWrite* const> changed);
+  void locate(KeyWrite& write) noexcept;
   void publish(KeyWrite& write) noexcept;
 
   Store& store_;
   const Operation operation_;
-  std::deque<KeyWrite> writes_;       ///< by hash
-  std::vector<Table::Held> buckets_;  ///< by hash
+  std::vector<std::pair<std::uint64_t, std::string_view>> keys_;  ///< hash and key: in order, each once
+  std::vector<Table::Held> buckets_;                              ///< by hash
+  /// In the order of the keys. Made once all is locked: while a thread waits for that, as most do where many write, it takes
+  /// little memory, and what those who write use stays in the processor's cache.
+  std::vector<std::optional<KeyWrite>> writes_;
   Wakeups wakeups_;
 };
 

@@ -385,7 +385,8 @@ void TransactionState::plan(Draft& draft) {
 }
 
 /// An array that was changed at its ends is logged by these changes.
-void TransactionState::log_array(const Draft& draft) {
+void TransactionState::log_array(const Draft& draft) const {
+  if (store_.log_ == nullptr) return;
   KeyWrite& write = *draft.write;
   LoggedOperation operation;
   operation.key = write.key;

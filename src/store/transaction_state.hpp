@@ -17,23 +17,44 @@ namespace cubby::detail {
 /// One end of an array that was changed: elements that were put there, the newest last. The older ones may be taken too.
 class ArrayEnd {
  public:
-  std::size_t size() const noexcept { return items_.size() - taken_; }
+  std::size_t size() const noexcept { return single_ ? 1 : items_.size() - taken_; }
   bool empty() const noexcept { return size() == 0; }
-  void add(Value value) { items_.push_back(std::move(value)); }
+  void add(Value value) {
+    if (items_.empty() && !single_) {
+      single_ = std::move(value);
+      return;
+    }
+    if (single_) {
+      items_.push_back(*std::move(single_));
+      single_.reset();
+    }
+    items_.push_back(std::move(value));
+  }
   Value take_newest() noexcept {
+    if (single_) return take_single();
     Value value = std::move(items_.back());
     items_.pop_back();
     return value;
   }
-  Value take_oldest() noexcept { return std::move(items_[taken_++]); }
+  Value take_oldest() noexcept { return single_ ? take_single() : std::move(items_[taken_++]); }
   /// The oldest first.
-  std::span<const Value> items() const noexcept { return std::span(items_).subspan(taken_); }
+  std::span<const Value> items() const noexcept {
+    return single_ ? std::span(&*single_, 1) : std::span(items_).subspan(taken_);
+  }
   void clear() noexcept {
+    single_.reset();
     items_.clear();
     taken_ = 0;
   }
 
  private:
+  Value take_single() noexcept {
+    Value value = *std::move(single_);
+    single_.reset();
+    return value;
+  }
+
+  std::optional<Value> single_;  ///< the only one, mostly: it takes no memory of its own; then items_ is empty
   std::vector<Value> items_;
   std::size_t taken_ = 0;
 };
@@ -123,7 +144,7 @@ class TransactionState {
   /// Something is stored there: its waiters come after those of the keys before.
   void note_stored(Draft& draft) noexcept;
   void plan(Draft& draft);
-  static void log_array(const Draft& draft);
+  void log_array(const Draft& draft) const;
   [[noreturn]] void not_an_array(const char* operation, std::string_view key) const;
 
   Store& store_;

@@ -1,19 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Usage: run.sh CUBBY FOLDER [FOLDER FOR SCREENSHOTS]. Installs what package-lock.json says into the folder, unless that was done
-# already, and runs the dashboard's test there; or says what is missing for it, and exits with 77.
+# Usage: run.sh TEST PROGRAM FOLDER [FOLDER FOR SCREENSHOTS]. Installs what package-lock.json says into the folder, unless that was
+# done already, and runs the test (dashboard, chat) of the program there; or says what is missing for it, and exits with 77.
 set -euo pipefail
 
-cubby=$(readlink -f "$1")
-folder=$2
-screenshots=${3:+$(readlink -m "$3")}
+test=$1
+program=$(readlink -f "$2")
+folder=$3
+screenshots=${4:+$(readlink -m "$4")}
 here=$(dirname "$(readlink -f "$0")")
 skip() {
   echo "skipped: $1"
   exit 77
 }
-for program in node npm; do
-  command -v $program > /dev/null || skip "there is no $program"
+for tool in node npm; do
+  command -v $tool > /dev/null || skip "there is no $tool"
 done
 for browser in "${CHROMIUM-}" chromium chromium-browser google-chrome; do
   if [ -n "$browser" ] && CHROMIUM=$(command -v "$browser"); then break; fi
@@ -35,4 +36,4 @@ fi
 # Modules are looked for where the test lies.
 cp "$here"/*.js "$folder"
 cd "$folder"
-exec node dashboard_test.js "$cubby" ${screenshots:+"$screenshots"}
+exec node "${test}_test.js" "$program" ${screenshots:+"$screenshots"}
