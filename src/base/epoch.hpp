@@ -24,9 +24,9 @@
 ///  2. A participant that is inside says at which epoch it entered, no later than it did, and its place. A thread that is
 ///  inside
 ///     and enters again is everywhere from then on, until it leaves altogether.
-///  3. An object is freed when no participant is inside that entered at the round's epoch or before, and is everywhere or at
-///  the
-///     object's place; for an object that belongs to no place: that entered at the round's epoch or before.
+///  3. An object is freed when no participant is inside that entered at the round's epoch or before and may reach it: from
+///     everywhere or from the object's place; for an object of kSomewhere, from anywhere but kNowhere; for one of kEverywhere,
+///     from anywhere.
 ///
 /// What collect() may miss: a participant whose store of epoch or place isn't visible yet. Then the heavy fence comes before
 /// that participant's later loads, and these see everything unlinked before the fence.
@@ -35,9 +35,13 @@
 
 namespace cubby::detail {
 
-/// A part of all objects. kEverywhere: all of them; as the place of an object: reached from any place.
+/// A part of all objects. kEverywhere: all of them; as the place of an object: everybody inside may reach it.
 using Place = std::uint32_t;
 inline constexpr Place kEverywhere = 0;
+/// Of an object: reached from any place, but not from nowhere.
+inline constexpr Place kSomewhere = ~Place{0};
+/// Of who is inside: reaches only objects whose place is kEverywhere.
+inline constexpr Place kNowhere = kSomewhere - 1;
 
 /// Something to be freed later: `free(object)`.
 struct Retired {
@@ -105,8 +109,8 @@ class EpochDomain {
   }
 
   /// Frees `object` by `free` once nobody can be looking at it. It must be out of reach for those who enter from now on. If a
-  /// place is given, only who is there or everywhere may have reached it. Only takes a note, so it may be called under locks;
-  /// tidy() does the work. Out of memory for the note ends the process.
+  /// place is given, only who is there or everywhere may have reached it (kSomewhere: who isn't nowhere). Only takes a note, so
+  /// it may be called under locks; tidy() does the work. Out of memory for the note ends the process.
   void retire(Participant& self, void* object, void (*free)(void*), std::size_t bytes, Place place = kEverywhere) noexcept {
     const std::size_t counted = std::min<std::size_t>(bytes, ~std::uint32_t{0});
     self.retired.push_back({object, free, place, static_cast<std::uint32_t>(counted)});
@@ -190,6 +194,8 @@ class EpochDomain {
    public:
     void add(Place place, std::uint64_t epoch) {
       earliest_ = std::min(earliest_, epoch);
+      if (place == kNowhere) return;
+      earliest_somewhere_ = std::min(earliest_somewhere_, epoch);
       if (place == kEverywhere) {
         earliest_everywhere_ = std::min(earliest_everywhere_, epoch);
       } else {
@@ -202,8 +208,9 @@ class EpochDomain {
     bool nobody(std::uint64_t epoch) const { return earliest_ > epoch; }
     /// Whether somebody may be looking at what was handed over by the end of this epoch.
     bool holds_up(Place place, std::uint64_t epoch) const {
-      if (earliest_ > epoch) return false;
-      if (earliest_everywhere_ <= epoch || place == kEverywhere) return true;
+      if (place == kEverywhere) return earliest_ <= epoch;
+      if (earliest_somewhere_ > epoch) return false;
+      if (earliest_everywhere_ <= epoch || place == kSomewhere) return true;
       if ((filter_[place / 64 % kWords] >> place % 64 & 1) == 0) return false;
       const auto first = std::lower_bound(places_.begin(), places_.end(), std::pair(place, std::uint64_t{0}));
       return first != places_.end() && first->first == place && first->second <= epoch;
@@ -211,7 +218,7 @@ class EpochDomain {
 
    private:
     static constexpr std::size_t kWords = 256;
-    std::uint64_t earliest_ = ~std::uint64_t{0}, earliest_everywhere_ = ~std::uint64_t{0};
+    std::uint64_t earliest_ = ~std::uint64_t{0}, earliest_somewhere_ = earliest_, earliest_everywhere_ = earliest_;
     std::uint64_t filter_[kWords]{};
     std::vector<std::pair<Place, std::uint64_t>> places_;
   };

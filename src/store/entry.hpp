@@ -48,13 +48,10 @@ inline constexpr std::size_t kMaxKeyBytes = 65535;
 
 /// Where the entries of keys with this hash are, for reclamation (base/epoch.hpp). A look-up without a lock looks at no entry
 /// of another place, as it first compares the fingerprint in the slot; the tag beside it doesn't count: it may be that of a key
-/// which was in the slot before. Elements and chunks of queues belong to no place: a queue may go on to another key.
+/// which was in the slot before. Elements and chunks of queues are of kSomewhere: a queue may go on to another key.
 inline Place place_of(std::uint64_t hash) noexcept {
   return kFingerprintMask == 0 ? kEverywhere : static_cast<Place>(fingerprint_of(hash) >> 48) + 1;
 }
-/// Where a writer is that looks at no entry but those whose buckets it has locked, which nobody else can remove: the place of no
-/// entry. One that waits for its locks so keeps only tables and the like from being freed.
-inline constexpr Place kUnderLocks = (Place{1} << 16) + 1;
 
 /// No deadline. Deadlines are even; odd is frozen.
 inline constexpr std::int64_t kNoDeadline = kNever & ~std::int64_t{1};

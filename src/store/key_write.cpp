@@ -32,7 +32,7 @@ void KeyWrite::discard() noexcept {
       removed.forget();
       Entry::drop(fresh_);
     } else if (shown_) {
-      removed.drain([](void* object, void (*free)(void*), std::size_t bytes) { retire(object, free, bytes); });
+      removed.drain([](void* object, void (*free)(void*), std::size_t bytes) { retire(object, free, bytes, kSomewhere); });
       Store::retire_entry(fresh_, hash, nullptr, false);
     } else {
       removed.free_now();
@@ -300,7 +300,7 @@ void KeyWrite::finish(ThreadRecord& record) noexcept {
     if (cut != nullptr) {
       cut->defer(object, free, size);
     } else {
-      retire(object, free, size);
+      retire(object, free, size, kSomewhere);
     }
   };
   removed.drain(free_later);
@@ -318,7 +318,7 @@ void Store::retire_entry(Entry* entry, std::uint64_t hash, Cut* cut, bool queue_
   if (cut != nullptr) {
     cut->defer(entry, dispose, entry->bytes());  // invariant 3 of cut.hpp
   } else {
-    retire(entry, dispose, entry->bytes());
+    retire(entry, dispose, entry->bytes(), kSomewhere);
   }
 }
 

@@ -20,7 +20,9 @@ MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::s
   keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
   buckets_.reserve(keys_.size());  // KeyWrite points into it
 
-  epochs().enter(record, kUnderLocks);
+  // We look at no entry but those whose buckets we have locked, which nobody else can remove. Those who wait for locks keep
+  // only tables from being freed.
+  epochs().enter(record, kNowhere);
   try {
     const std::string_view first = keys.empty() ? std::string_view() : keys.front();
     if (purpose == For::writing) {
@@ -193,7 +195,7 @@ void MultiWrite::carry_out(std::span<KeyWrite* const> changed, bool logged) {
 void MultiWrite::retire_commit(Commit* commit) noexcept {
   const std::size_t bytes = sizeof(Commit) + commit->markers.size() * sizeof(Marker);
   retire(
-      commit, [](void* old) { delete static_cast<Commit*>(old); }, bytes);
+      commit, [](void* old) { delete static_cast<Commit*>(old); }, bytes, kSomewhere);
 }
 
 void MultiWrite::place_markers(Commit& commit, std::span<KeyWrite* const> changed) {

@@ -47,11 +47,13 @@ struct EpochSuite : rl::test_suite<EpochSuite<Policy>, 3> {
     if (index == 0) {
       replace(self, 1, 1);
       domain->hand_over(self, true);
-      replace(self, 2, detail::kEverywhere);
+      replace(self, 2, detail::kSomewhere);
       domain->hand_over(self, true);
     } else if (index == 1) {
-      read(self, 1);
       read(self, 2);
+      domain->enter(self, detail::kNowhere);
+      read(self, 1);  // nested, from nowhere
+      domain->leave(self);
       domain->enter(self, 2);
       read(self, 1);  // nested, at another place
       see(2);

@@ -11,6 +11,8 @@ namespace {
 
 using Domain = cubby::detail::EpochDomain<cubby::detail::StdAtomics>;
 using cubby::detail::kEverywhere;
+using cubby::detail::kNowhere;
+using cubby::detail::kSomewhere;
 using cubby::detail::Place;
 
 class Epochs : public testing::Test {
@@ -24,7 +26,7 @@ class Epochs : public testing::Test {
   void retire(int count, Place place) {
     for (int index = 0; index < count; ++index) {
       domain_.retire(
-          writer_, &freed_[place], [](void* counter) { ++*static_cast<int*>(counter); }, 1, place);
+          writer_, &freed_[place == kSomewhere ? 3 : place], [](void* counter) { ++*static_cast<int*>(counter); }, 1, place);
     }
   }
   /// As a writer does all the time.
@@ -62,6 +64,33 @@ TEST_F(Epochs, WhatBelongsToNoPlaceIsHeldUpByAnybody) {
   domain_.leave(sleeper_);
   domain_.hand_over(writer_, true);
   EXPECT_EQ(freed_[kEverywhere], 10);
+}
+
+TEST_F(Epochs, WhoIsNowhereHoldsUpOnlyWhatEverybodyReaches) {
+  domain_.enter(sleeper_, kNowhere);
+  retire(10, kEverywhere);
+  retire(10, 1);
+  retire(10, kSomewhere);
+  domain_.hand_over(writer_, true);
+  EXPECT_EQ(freed_[kEverywhere], 0);
+  EXPECT_EQ(freed_[1], 10);
+  EXPECT_EQ(freed_[3], 10);
+  domain_.leave(sleeper_);
+  domain_.hand_over(writer_, true);
+  EXPECT_EQ(freed_[kEverywhere], 10);
+}
+
+TEST_F(Epochs, WhatIsReachedFromSomewhereIsHeldUpFromAnyPlace) {
+  for (const Place place : {Place{1}, kEverywhere}) {
+    freed_[3] = 0;
+    domain_.enter(sleeper_, place);
+    retire(10, kSomewhere);
+    domain_.hand_over(writer_, true);
+    EXPECT_EQ(freed_[3], 0);
+    domain_.leave(sleeper_);
+    domain_.hand_over(writer_, true);
+    EXPECT_EQ(freed_[3], 10);
+  }
 }
 
 TEST_F(Epochs, WhoEntersAgainIsEverywhereUntilItLeavesAltogether) {
