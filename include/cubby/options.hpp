@@ -124,7 +124,7 @@ struct Stats {
   std::uint64_t saves = 0;      ///< saves and checkpoints that succeeded
   std::uint64_t log_bytes = 0;  ///< in the log since the last checkpoint; 0 without Options::directory
   std::string last_save_error;  ///< what the last save failed with; empty once one has succeeded
-  std::string write_error;      ///< why a durable store refuses all writes, as its log could not be written; empty if it doesn't
+  std::string write_error;  ///< why a durable store refuses all writes, as its log could not be written; empty if it doesn't
 };
 
 }  // namespace cubby

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -42,20 +43,32 @@ class Events {
     char kind;
     std::string_view name;  ///< a literal
     std::string key;
+    std::string message = {};  ///< kPublished: what goes to the channel `key`
   };
-  explicit Events(bool wanted) noexcept : wanted_(wanted) {}
+  static constexpr char kPublished = 0;
+  /// `defers`: of commands in a transaction, which take effect together and may fail together. All is told afterwards.
+  explicit Events(bool wanted, bool defers = false) noexcept : wanted_(wanted), defers_(defers) {}
 
   void add(char kind, std::string_view name, std::string_view key) {
     if (wanted_) [[unlikely]]
       events_.push_back({kind, name, std::string(key)});
   }
+  /// A message of PUBLISH, in its place among the events. REQUIRES: defers().
+  void publish(std::string_view channel, std::string_view message) {
+    events_.push_back({kPublished, {}, std::string(channel), std::string(message)});
+  }
+  void take_over(Events&& others) {
+    events_.insert(events_.end(), std::move_iterator(others.events_.begin()), std::move_iterator(others.events_.end()));
+  }
   /// Whether anybody is to be told.
   bool wanted() const noexcept { return wanted_; }
+  bool defers() const noexcept { return defers_; }
   std::span<const Event> all() const noexcept { return events_; }
   void clear() noexcept { events_.clear(); }
 
  private:
   bool wanted_;
+  bool defers_;
   std::vector<Event> events_;
 };
 

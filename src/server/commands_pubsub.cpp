@@ -73,6 +73,11 @@ void punsubscribe_command(Call& call) {
 
 void publish_command(Call& call) {
   check_channels(call, 1, false);
+  if (call.events.defers()) {
+    call.reply.integer(static_cast<std::int64_t>(call.server.pubsub.listeners(call[1])));
+    call.events.publish(call[1], call[2]);
+    return;
+  }
   const std::size_t reached = call.server.pubsub.publish(call[1], call[2], &call.client, &call.reply.out());
   call.reply.integer(static_cast<std::int64_t>(reached));
 }

@@ -335,10 +335,10 @@ bool run_together(Client& client, std::span<const Running> commands, bool watche
   const auto run_all = [&](Keyspace& keyspace, Events& events) {
     Figures::Part& figures = client.server().figures.mine();
     for (const Running& command : commands) {
-      Events own(client.server().notifications() != 0);
+      Events own(client.server().notifications() != 0, true);
       reply.set_protocol(client.protocol);
       if (run_queued(client, command, keyspace, reply, own)) {
-        for (const Events::Event& event : own.all()) events.add(event.kind, event.name, event.key);
+        events.take_over(std::move(own));
       } else {
         figures.add(Figures::errors);
       }
@@ -349,6 +349,7 @@ bool run_together(Client& client, std::span<const Running> commands, bool watche
     if (watched && !watches_hold(client)) return false;
     Keyspace keyspace(client.store);
     run_all(keyspace, events);
+    if (!events.all().empty()) client.server().notify(client.store_name, events);
     return true;
   }
   try {

@@ -127,6 +127,15 @@ std::size_t PubSub::publish(std::string_view channel, std::string_view message, 
   return reached;
 }
 
+std::size_t PubSub::listeners(std::string_view channel) const {
+  std::size_t count = subscribers(channel);
+  const std::lock_guard lock(mutex_);
+  for (const auto& [pattern, audience] : patterns_) {
+    if (is_heard_by(channel, pattern)) count += audience.subscribers.size();
+  }
+  return count;
+}
+
 std::vector<std::string> PubSub::channels(std::optional<std::string_view> pattern) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;

@@ -35,6 +35,8 @@ class PubSub {
   /// itself is appended to `replies`, so that it has it before the reply, as with Redis.
   std::size_t publish(std::string_view channel, std::string_view message, const Client* publisher = nullptr,
                       ByteBuffer* replies = nullptr);
+  /// To how many a message would go now.
+  std::size_t listeners(std::string_view channel) const;
   /// False: publishing reaches nobody.
   bool anybody() const noexcept { return subscriptions_.load(std::memory_order_relaxed) != 0; }
 

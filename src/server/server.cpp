@@ -118,6 +118,10 @@ void Server::notify(std::string_view store_name, const Events& events) {
   const auto number = Databases::number_of(store_name);
   const std::string database = number ? std::to_string(*number) : std::string(store_name);
   for (const Events::Event& event : events.all()) {
+    if (event.kind == Events::kPublished) {
+      pubsub.publish(event.key, event.message);
+      continue;
+    }
     if ((bits & bit_of(event.kind)) == 0) continue;
     if ((bits & kKeyspaceChannel) != 0) pubsub.publish("__keyspace@" + database + "__:" + event.key, event.name);
     if ((bits & kKeyeventChannel) != 0) pubsub.publish("__keyevent@" + database + "__:" + std::string(event.name), event.key);

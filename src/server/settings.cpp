@@ -279,8 +279,8 @@ const std::array kSettings{
                                                         kNetworkGroup),
     number_setting<&Settings::tcp_keepalive, 0, kMostInt>("tcp-keepalive", "SECONDS",
                                                           "Silence before the peer is probed; 0: never", true, kNetworkGroup),
-    number_setting<&Settings::threads, 0, 256>("threads", "COUNT", "Threads that serve clients; 0: one for two cores, at most 8",
-                                               false, kNetworkGroup),
+    number_setting<&Settings::threads, 0, 256>(
+        "threads", "COUNT", "Threads that serve clients; 0: one for two cores, at most 8", false, kNetworkGroup),
 
     text_setting<&Settings::dir>("dir", "FOLDER", "Folder of the stores; none: in memory", false, kStorageGroup),
     Setting{"sync", "WHEN", "When writes go to the disk: always, never, or a time such as 100ms", false, get_sync, set_sync,

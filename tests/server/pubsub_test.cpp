@@ -54,6 +54,27 @@ TEST_F(PubSubCommands, PatternsCountForThemselves) {
                                               confirmation_text("punsubscribe", "x*", 1));
 }
 
+TEST_F(PubSubCommands, ATransactionTellsWhatItDidInItsOrder) {
+  EXPECT_EQ(publisher->line("CONFIG SET notify-keyspace-events Kg$"), "+OK\r\n");
+  client->line("PSUBSCRIBE *");
+  publisher->line("MULTI");
+  publisher->line("SET k v");
+  publisher->line("PUBLISH news m");
+  publisher->line("DEL k");
+  EXPECT_EQ(publisher->line("EXEC"), "*3\r\n+OK\r\n" + integer_text(1) + integer_text(1));
+  EXPECT_EQ(client->take_output(), bulks_text({"pmessage", "*", "__keyspace@0__:k", "set"}) +
+                                       bulks_text({"pmessage", "*", "news", "m"}) +
+                                       bulks_text({"pmessage", "*", "__keyspace@0__:k", "del"}));
+}
+
+TEST_F(PubSubCommands, ATransactionWithoutKeysPublishes) {
+  client->line("SUBSCRIBE news");
+  publisher->line("MULTI");
+  publisher->line("PUBLISH news m");
+  EXPECT_EQ(publisher->line("EXEC"), "*1\r\n" + integer_text(1));
+  EXPECT_EQ(client->take_output(), bulks_text({"message", "news", "m"}));
+}
+
 TEST_F(PubSubCommands, TheChannelWithoutAName) {
   client->line("PSUBSCRIBE *");
   EXPECT_EQ(publisher->command({"PUBLISH", "", "m"}), integer_text(0));
