@@ -11,7 +11,8 @@ namespace {
 constexpr std::uint8_t kFresh = 1;
 constexpr std::uint8_t kSameKey = 2;
 constexpr unsigned kDeadlineShift = 2;
-constexpr std::uint8_t kKnownFlags = 0x0f;
+constexpr std::uint8_t kSameValue = 16;
+constexpr std::uint8_t kKnownFlags = 0x1f;
 // Nodes up to this are read where they lie; larger ones get a block of their own, as entries share those.
 constexpr std::uint64_t kLargestBorrowed = 2048;
 
@@ -92,18 +93,34 @@ void OperationWriter::put_value(const Value& value) noexcept {
   }
 }
 
+/// What goes to many keys is written once.
+bool OperationWriter::is_last_value(const Value& value) noexcept {
+  if (!ValueAccess::is_counted(value)) {
+    last_block_ = nullptr;
+    return false;
+  }
+  const Block* block = ValueAccess::block(value);
+  const std::uint32_t offset = ValueAccess::offset(value);
+  if (block == last_block_ && offset == last_offset_) return true;
+  last_block_ = block;
+  last_offset_ = offset;
+  return false;
+}
+
 void OperationWriter::write(const LoggedOperation& operation) noexcept {
   const bool same_key = has_key_ && operation.key == last_key_;
-  const std::uint8_t head[2] = {static_cast<std::uint8_t>(operation.code),
-                                static_cast<std::uint8_t>((operation.fresh ? kFresh : 0) | (same_key ? kSameKey : 0) |
-                                                          static_cast<unsigned>(operation.deadline) << kDeadlineShift)};
+  const bool same_value = has_value(operation.code) && is_last_value(*operation.value);
+  const std::uint8_t head[2] = {
+      static_cast<std::uint8_t>(operation.code),
+      static_cast<std::uint8_t>((operation.fresh ? kFresh : 0) | (same_key ? kSameKey : 0) | (same_value ? kSameValue : 0) |
+                                static_cast<unsigned>(operation.deadline) << kDeadlineShift)};
   put(head, sizeof head);
   put_key(same_key ? std::string_view() : operation.key);
   last_key_ = operation.key;
   has_key_ = true;
   if (operation.deadline == LoggedOperation::Deadline::at) put(&operation.deadline_ms, sizeof operation.deadline_ms);
   if (operation.code == OperationCode::rename) put_key(operation.other_key);
-  if (has_value(operation.code)) put_value(*operation.value);
+  if (has_value(operation.code) && !same_value) put_value(*operation.value);
 }
 
 bool OperationReader::take(void* to, std::size_t size) noexcept {
@@ -187,6 +204,16 @@ bool OperationReader::take_value(bool may_borrow) {
                                                         : true;
 }
 
+bool OperationReader::take_last_value(bool may_borrow) {
+  if (value_ == nullptr || !ValueAccess::is_counted(*value_)) return false;
+  if (borrowed_ && !may_borrow) {
+    owned_ = ValueAccess::from_node(ValueAccess::tag(*value_), ValueAccess::node(*value_));
+    borrowed_.reset();
+    value_ = &owned_;
+  }
+  return true;
+}
+
 OperationReader::Result OperationReader::next(LoggedOperation& operation) {
   operation = {};
   std::uint8_t head[2] = {};
@@ -201,7 +228,7 @@ OperationReader::Result OperationReader::next(LoggedOperation& operation) {
   }
   operation.code = static_cast<OperationCode>(head[0]);
   operation.fresh = (head[1] & kFresh) != 0;
-  const unsigned deadline = head[1] >> kDeadlineShift;
+  const unsigned deadline = (head[1] & ~kSameValue) >> kDeadlineShift;
   if (deadline > static_cast<unsigned>(LoggedOperation::Deadline::at)) return Result::damaged;
   operation.deadline = static_cast<LoggedOperation::Deadline>(deadline);
   if (!take_key(operation.key)) return Result::damaged;
@@ -215,9 +242,13 @@ OperationReader::Result OperationReader::next(LoggedOperation& operation) {
     return Result::damaged;
   }
   if (operation.code == OperationCode::rename && !take_key(operation.other_key)) return Result::damaged;
+  const bool same_value = (head[1] & kSameValue) != 0;
   if (has_value(operation.code)) {
-    if (!take_value(operation.code == OperationCode::set)) return Result::damaged;
+    const bool may_borrow = operation.code == OperationCode::set;
+    if (!(same_value ? take_last_value(may_borrow) : take_value(may_borrow))) return Result::damaged;
     operation.value = value_;
+  } else if (same_value) {
+    return Result::damaged;
   }
   return Result::operation;
 }

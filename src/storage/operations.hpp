@@ -5,12 +5,12 @@
 /// bytes.
 ///
 ///   offset 0   code        1
-///          1   flags       1    fresh, same key, and which deadline
+///          1   flags       1    fresh, same key, same value, and which deadline
 ///          2   key size    2
 ///          4   key
 ///              deadline    8    where the flags say so: milliseconds since the epoch
 ///              other key   2 + size   of a rename
-///              value       where the operation has one: its tag, and by that
+///              value       where the operation has one that isn't the last one again: its tag, and by that
 ///                            null, false, true     nothing more
 ///                            integer               its length in bytes (in the tag's upper half), and these
 ///                            real                  8
@@ -62,7 +62,7 @@ struct LoggedOperation {
   const Value* value = nullptr;  ///< borrowed
 };
 
-/// Collects operations into a body. `to` may be null: then it only measures.
+/// Collects operations into a body. `to` may be null: then it only measures. Keys and values must outlive it.
 class OperationWriter {
  public:
   explicit OperationWriter(std::byte* to = nullptr) noexcept : to_(to) {}
@@ -80,8 +80,12 @@ class OperationWriter {
 
   std::byte* to_;
   std::uint64_t size_ = 0;
+  bool is_last_value(const Value& value) noexcept;
+
   std::string_view last_key_;
   bool has_key_ = false;
+  const Block* last_block_ = nullptr;  ///< the node that was written last, which is still there
+  std::uint32_t last_offset_ = 0;
 };
 
 /// Takes operations out of a body, checking every byte.
@@ -101,6 +105,7 @@ class OperationReader {
   bool take(void* to, std::size_t size) noexcept;
   bool take_key(std::string_view& key) noexcept;
   bool take_value(bool may_borrow);
+  bool take_last_value(bool may_borrow);
 
   std::span<std::byte> body_;
   std::size_t place_ = 0;
