@@ -64,6 +64,7 @@ void Client::use(std::string_view wanted) {
     throw CommandError(error_text(error));
   }
   store_name = std::move(wanted_name);
+  store_changed_ = true;
 }
 
 void Client::reset_session() {
@@ -119,6 +120,8 @@ void Client::publish_facts() {
   facts.protocol = protocol;
   facts.commands = commands;
   complete(facts);
+  told_ = {in_multi, channels.size(), patterns.size(), watches.size()};
+  store_changed_ = false;
   const std::lock_guard lock(facts_mutex_);
   facts_ = std::move(facts);
   published_ = now;
@@ -158,7 +161,9 @@ struct Client::SleepState {
     auto bytes = std::make_shared<ByteBuffer>();
     Reply reply(*bytes, protocol);
     write(reply);
+    sleeper->waking_.store(true, std::memory_order_relaxed);
     sleeper->post([sleeper, bytes] {
+      sleeper->waking_.store(false, std::memory_order_relaxed);
       sleeper->blocked_.store(false, std::memory_order_relaxed);
       sleeper->awake(std::move(*bytes));
     });
@@ -171,6 +176,12 @@ struct Client::SleepState {
     });
   }
 };
+
+bool Client::stop_waiting() {
+  // Returns when the callback has, should it be too late to stop it.
+  waiting_ = Waiting();
+  return waking_.load(std::memory_order_relaxed);
+}
 
 void Client::sleep_for_elements(std::span<const std::string_view> keys, Timeout timeout, Attempt attempt, Timed timed_out) {
   const auto state = std::make_shared<SleepState>(

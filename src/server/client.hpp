@@ -97,7 +97,9 @@ class Client : public std::enable_shared_from_this<Client> {
   bool closing = false;  ///< once the replies are sent
   std::uint64_t commands = 0;
   const CommandSpec* last_command = nullptr;
-  unsigned failed_sign_ins = 0;  ///< in a row; the network lets the next try wait the longer
+  std::uint64_t failed_sign_in = static_cast<std::uint64_t>(-1);  ///< which of `commands` has tried a wrong password last
+  /// The command of now has tried a wrong password: nothing behind it is run before its answer is given.
+  bool sign_in_failed() const noexcept { return failed_sign_in == commands; }
   std::chrono::steady_clock::time_point last_active;
 
   // --- MULTI
@@ -142,6 +144,11 @@ class Client : public std::enable_shared_from_this<Client> {
 
   /// Brings facts() up to date. The network calls it when it has nothing to do, and after what changes names.
   void publish_facts();
+  /// Whether a command has changed what CLIENT LIST and CLIENT KILL go by, and facts() don't say so.
+  bool facts_are_old() const noexcept {
+    return store_changed_ || in_multi != told_.in_multi || channels.size() != told_.channels ||
+           patterns.size() != told_.patterns || watches.size() != told_.watches;
+  }
 
  protected:
   /// Takes what the sleeping client was waiting for: `reply` are bytes for it. On its own thread.
@@ -150,6 +157,9 @@ class Client : public std::enable_shared_from_this<Client> {
   virtual void complete(ClientFacts& facts) const = 0;
   /// Gives up waiting, and everybody's knowledge of it. Of the derived destructor, or before.
   void leave();
+  /// Wakes up for nothing, unless what it was waiting for has been taken already: true, and awake() is about to be called. On
+  /// its own thread.
+  bool stop_waiting();
 
  private:
   struct SleepState;
@@ -158,10 +168,17 @@ class Client : public std::enable_shared_from_this<Client> {
   const std::uint64_t id_;
   const std::chrono::steady_clock::time_point since_;
   std::atomic<bool> blocked_{false};
-  std::atomic<bool> gone_{false};  ///< nothing shall be taken for it any more
+  std::atomic<bool> waking_{false};  ///< awake() is about to be called
+  std::atomic<bool> gone_{false};    ///< nothing shall be taken for it any more
   Waiting waiting_;
   mutable std::mutex facts_mutex_;
   ClientFacts facts_;
+  /// Of facts_, for the client's own thread.
+  struct Told {
+    bool in_multi = false;
+    std::size_t channels = 0, patterns = 0, watches = 0;
+  } told_;
+  bool store_changed_ = false;
   std::chrono::steady_clock::time_point published_;
 };
 

@@ -201,6 +201,7 @@ void client_kill(Call& call) {
   } else {
     filter = to_kill_filter(call);
   }
+  call.client.publish_facts();
   std::int64_t killed = 0;
   bool me = false;
   for (const auto& client : call.server.clients.all()) {
@@ -231,11 +232,13 @@ bool to_switch(std::string_view argument) {
 void client_no_evict(Call& call) {
   check_is_admin(call, "no-evict");
   call.client.no_evict = to_switch(call[2]);
+  call.client.publish_facts();
   call.reply.ok();
 }
 
 void client_no_touch(Call& call) {
   call.client.no_touch = to_switch(call[2]);
+  call.client.publish_facts();
   call.reply.ok();
 }
 

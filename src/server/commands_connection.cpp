@@ -34,13 +34,15 @@ void echo_command(Call& call) { call.reply.bulk(call[1]); }
 /// Throws CommandError if name or password is wrong; the client stays who it is then.
 void sign_in(Call& call, std::string_view name, std::string_view password) {
   Client& client = call.client;
+  // A transaction is one command, whose answer waits once.
+  if (client.sign_in_failed())
+    throw CommandError("ERR the password isn't looked at: one before it in the transaction was wrong");
   const User* user = call.server.users.sign_in(name, password);
   if (user == nullptr) {
-    ++client.failed_sign_ins;
+    client.failed_sign_in = client.commands;
     call.server.figures.mine().add(Figures::auth_failures);
     throw CommandError("WRONGPASS invalid username-password pair or user is disabled.");
   }
-  client.failed_sign_ins = 0;
   client.user = user;
   client.user_name = user->name;
 }

@@ -108,14 +108,14 @@ std::size_t Connection::read() {
     const Transport::Result result = transport_.receive(in.room(size), size);
     switch (result.status) {
       case Transport::Status::later:
-        watch_for(true, unsent() != 0 || transport_.wants_to_write());
+        watch_for(true, !out_.empty() || transport_.wants_to_write());
         return bytes;
       case Transport::Status::failed:
         close(transport_.error());
         return bytes;
       case Transport::Status::ended:
         ended_ = true;
-        if (unsent() == 0) {
+        if (out_.empty()) {
           close("the client has left");
         } else {
           closing = true;
@@ -173,7 +173,7 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
   }
   // Before signing in, what comes behind AUTH is under other limits than what comes before.
   const bool on_alert = thread_.sign_ins().on_alert(thread_.now());
-  const std::size_t most = user == nullptr || on_alert ? 1 : IoThread::kBatch;
+  const std::size_t most = user == nullptr ? 1 : IoThread::kBatch;
   std::array<std::size_t, IoThread::kBatch> begins;
   std::size_t count = 0;
   auto result = RequestParser::Result::incomplete;
@@ -192,23 +192,29 @@ bool Connection::execute_batch(std::string_view in, std::size_t& place, ByteBuff
     if (is_line) break;
   }
   if (count != 0) {
-    if (on_alert && wait_to_sign_in(thread_.requests[0])) {
-      place = begins[0];
-      parser_.reset();
-      return false;
+    std::size_t due = count;
+    if (on_alert) [[unlikely]] {
+      due = count_before_sign_in(count);
+      if (due == 0) {
+        place = begins[0];
+        parser_.reset();
+        return false;
+      }
     }
-    const unsigned failures = failed_sign_ins;
-    const std::size_t done = execute_all(*this, std::span(thread_.requests).first(count), out);
+    const std::size_t done = execute_all(*this, std::span(thread_.requests).first(due), out);
+    // Before the replies go: who has read them asks others of this.
+    if (facts_are_old()) [[unlikely]]
+      publish_facts();
     for (auto& arguments : std::span(thread_.arguments).first(count)) {
       if (arguments.capacity() > kKeptArguments) std::vector<std::string_view>().swap(arguments);
     }
-    unsent_replies_ += done;
+    new_replies_ += done;
     if (done != count) {
       // Those behind one that blocks are read again when it is done, and those behind much output once that is sent.
       place = begins[done];
       parser_.reset();
     }
-    if (failed_sign_ins > failures) slow_down();
+    if (sign_in_failed()) slow_down();
     if (queued_bytes > thread_.limits().request) {
       Reply(out, protocol).error("ERR the transaction is larger than client-query-buffer-limit");
       closing = true;
@@ -230,12 +236,27 @@ void Connection::slow_down() {
   delay(wait);
 }
 
-bool Connection::wait_to_sign_in(Arguments request) {
-  if (!is_word(request[0], "AUTH") && !is_word(request[0], "HELLO")) return false;
-  const auto wait = thread_.sign_ins().wait_before(host_of(address_), thread_.now());
-  if (wait.count() <= 0) return false;
-  delay(wait);
-  return true;
+bool Connection::tries_password(Arguments request) const {
+  if (!in_multi) return is_word(request[0], "AUTH") || is_word(request[0], "HELLO");
+  return is_word(request[0], "EXEC") && std::ranges::any_of(queued, [](const QueuedCommand& command) {
+           return command.spec().name == "auth" || command.spec().name == "hello";
+         });
+}
+
+std::size_t Connection::count_before_sign_in(std::size_t count) {
+  const auto requests = std::span(thread_.requests).first(count);
+  if (tries_password(requests[0])) {
+    const auto wait = thread_.sign_ins().wait_before(host_of(address_), thread_.now());
+    if (wait.count() <= 0) return 1;
+    send_out();  // the answers to what came before don't wait
+    if (!closed_) delay(wait);
+    return 0;
+  }
+  // What those behind the first one do depends on it.
+  const auto next = std::ranges::find_if(requests.subspan(1), [](Arguments request) {
+    return is_word(request[0], "AUTH") || is_word(request[0], "HELLO") || is_word(request[0], "EXEC");
+  });
+  return static_cast<std::size_t>(next - requests.begin());
 }
 
 void Connection::delay(std::chrono::milliseconds time) {
@@ -259,7 +280,7 @@ void Connection::go_on() {
       if (closed_ || paused()) return;
     }
     if (transport_.has_more()) read();
-    if (!closed_ && !paused()) watch_for(true, unsent() != 0 || transport_.wants_to_write());
+    if (!closed_ && !paused()) watch_for(true, !out_.empty() || transport_.wants_to_write());
   });
 }
 
@@ -267,7 +288,7 @@ void Connection::awake(ByteBuffer reply) {
   if (closed_) return;
   last_active = thread_.now();
   guarded([&] {
-    if (reply_mode == ReplyMode::on) out_.append(reply.view());
+    if (reply_mode == ReplyMode::on) out_.append(reply.view(), 1);
   });
   go_on();
 }
@@ -278,7 +299,7 @@ void Connection::awake(ByteBuffer reply) {
 void Connection::send_out() {
   ByteBuffer& out = thread_.out;
   std::string_view rest = out.view();
-  if (unsent() == 0 && !delayed_) {
+  if (out_.empty() && !delayed_) {
     while (!rest.empty()) {
       const Transport::Result result = transport_.send(rest);
       if (result.status == Transport::Status::failed) {
@@ -291,15 +312,14 @@ void Connection::send_out() {
       rest.remove_prefix(result.bytes);
     }
   }
-  if (rest.empty() && unsent() == 0) {
-    unsent_replies_ = 0;
-  } else {
-    out_.append(rest);
+  const std::size_t replies = std::exchange(new_replies_, 0);
+  if (!rest.empty() || !out_.empty()) {
+    if (!rest.empty()) out_.append(rest, replies * rest.size() / out.size());
     if (!delayed_) watch_for((watched_ & EPOLLIN) != 0, true);
   }
   out.clear();
   if (out.capacity() > kKeptBuffer) out.reset();
-  if (unsent() == 0) {
+  if (out_.empty()) {
     if (closing && !delayed_) hang_up();
   } else {
     check_output();
@@ -308,8 +328,8 @@ void Connection::send_out() {
 
 void Connection::flush() {
   if (delayed_) return;
-  while (unsent() != 0) {
-    const Transport::Result result = transport_.send(out_.view().substr(sent_));
+  while (!out_.empty()) {
+    const Transport::Result result = transport_.send(out_.view());
     if (result.status == Transport::Status::failed) {
       close(transport_.error());
       return;
@@ -319,26 +339,25 @@ void Connection::flush() {
       return;
     }
     server().figures.mine().add(Figures::bytes_out, result.bytes);
-    sent_ += result.bytes;
+    out_.drop(result.bytes);
   }
-  out_.reset();
-  sent_ = 0;
-  unsent_replies_ = 0;
   if (closing) return hang_up();
   watch_for((watched_ & EPOLLIN) != 0, false);
 }
 
 void Connection::check_output() {
   const IoThread::Limits& limits = thread_.limits();
-  if (unsent() > (subscribed() ? limits.messages : limits.output)) {
+  if (out_.size() > (subscribed() ? limits.messages : limits.output)) {
     server().figures.mine().add(Figures::output_limit_disconnections);
     close("client-output-buffer-limit");
-  } else if (unsent_replies_ > limits.pipeline && !closing) {
+  } else if (out_.replies() > limits.pipeline && !closing) {
     server().figures.mine().add(Figures::output_limit_disconnections);
     spdlog::warn("client sends requests without reading the replies client={} address={} replies={} pipeline_depth={}", id(),
-                 address_, unsent_replies_, limits.pipeline);
-    Reply(out_, protocol)
+                 address_, out_.replies(), limits.pipeline);
+    ByteBuffer text;
+    Reply(text, protocol)
         .error("ERR more requests than pipeline-depth (" + std::to_string(limits.pipeline) + ") without reading the replies");
+    out_.append(text.view(), 1);
     closing = true;
   }
 }
@@ -384,7 +403,15 @@ void Connection::take_messages() {
 // ------------------------------------------------------------------------------------------------------------------
 
 void Connection::kill() {
-  thread_.post([connection = self()] { connection->close("killed"); });
+  thread_.post([connection = self()] {
+    if (!connection->closed_ && !connection->last_reply_comes()) connection->close("killed");
+  });
+}
+
+bool Connection::last_reply_comes() {
+  if (!blocked() || !stop_waiting()) return false;
+  closing = true;
+  return true;
 }
 
 void Connection::post(std::function<void()> f) {
@@ -417,9 +444,10 @@ void Connection::finish() {
       left -= bytes;
     }
     if (closed_) return;
+    if (last_reply_comes()) return;
     closing = true;
     if (blocked() || delayed_) return close("the server stops");
-    if (unsent() == 0) hang_up();
+    if (out_.empty()) hang_up();
   });
 }
 
@@ -453,7 +481,7 @@ void Connection::complete(ClientFacts& facts) const {
   facts.local_address = local_address_;
   facts.descriptor = transport_.descriptor();
   facts.input_bytes = in_.size();
-  facts.output_bytes = unsent();
+  facts.output_bytes = out_.size();
 }
 
 }  // namespace cubby::server

@@ -14,6 +14,7 @@
 #include "server/io_thread.hpp"
 #include "server/request_parser.hpp"
 #include "server/transport.hpp"
+#include "server/unsent.hpp"
 
 namespace cubby::server {
 
@@ -61,16 +62,20 @@ class Connection final : public Client {
   void go_on();
   /// After a wrong password.
   void slow_down();
-  /// Whether the request has to wait for its turn, as it tries a password.
-  bool wait_to_sign_in(Arguments request);
+  /// Whether the request, which is the next one, does.
+  bool tries_password(Arguments request) const;
+  /// How many of the thread's first `count` requests are run before it is asked again: one that tries a password is the only
+  /// one. 0: it has to wait for its turn.
+  std::size_t count_before_sign_in(std::size_t count);
   void delay(std::chrono::milliseconds time);
   /// Sends the thread's output, or keeps what can't be sent now.
   void send_out();
   void flush();
   void take_messages();
   void watch_for(bool in, bool out);
-  std::size_t unsent() const noexcept { return out_.size() - sent_; }
   void check_output();
+  /// Gives up waiting. True if what it was waiting for has been taken: it is sent, and then the connection is closed.
+  bool last_reply_comes();
   /// Everything is sent: closes once the other side has it.
   void hang_up();
   void linger();
@@ -78,10 +83,9 @@ class Connection final : public Client {
   IoThread& thread_;
   Transport transport_;
   RequestParser parser_;
-  ByteBuffer in_;         ///< a request that hasn't come in full, and what came while it was paused
-  ByteBuffer out_;        ///< what the socket didn't take
-  std::size_t sent_ = 0;  ///< of out_
-  std::size_t unsent_replies_ = 0;
+  ByteBuffer in_;                ///< a request that hasn't come in full, and what came while it was paused
+  Unsent out_;                   ///< what the socket didn't take
+  std::size_t new_replies_ = 0;  ///< in the thread's output
   std::uint32_t watched_ = 0;
   bool delayed_ = false;  ///< after wrong passwords: output too waits
   bool ended_ = false;    ///< the other side will send no more

@@ -277,7 +277,7 @@ std::size_t execute_all(Client& client, std::span<const Arguments> requests, Byt
     for (std::size_t index = 0; index < batch.size(); ++index) {
       execute_one(client, slots[index], batch[index], out, meter);
       ++done;
-      if (client.closing || client.blocked() || out.size() >= kMuchOutput) return done;
+      if (client.closing || client.blocked() || client.sign_in_failed() || out.size() >= kMuchOutput) return done;
     }
   }
   return done;

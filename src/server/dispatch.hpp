@@ -15,8 +15,8 @@ namespace cubby::server {
 /// neither blocked nor closing.
 void execute(Client& client, Arguments arguments, ByteBuffer& out);
 
-/// Runs requests that came together, in order, until one of them blocks or closes the client, or there is much to be sent; how
-/// many were run. Their memory is fetched at once.
+/// Runs requests that came together, in order, until one of them blocks or closes the client or tries a wrong password, or
+/// there is much to be sent; how many were run. Their memory is fetched at once.
 std::size_t execute_all(Client& client, std::span<const Arguments> requests, ByteBuffer& out);
 
 /// Runs what MULTI has queued: all of it at one instant, as far as it works on keys of one store. Appends one array of replies.

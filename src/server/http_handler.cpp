@@ -148,6 +148,7 @@ HttpResponse HttpHandler::metrics(const HttpRequest& request) {
   constexpr std::string_view kBasic = "Basic ";
   if (request.authorization.starts_with(kBasic)) {
     const auto pair = base64_decoded(std::string_view(request.authorization).substr(kBasic.size()));
+    if (auto refused_too = too_many_sign_ins(request)) return std::move(*refused_too);
     const std::size_t colon = pair ? pair->find(':') : std::string::npos;
     user = colon == std::string::npos ? nullptr : server_.users.sign_in(pair->substr(0, colon), pair->substr(colon + 1));
     if (user == nullptr) return failed_sign_in(request, std::move(refused));
@@ -209,6 +210,7 @@ HttpResponse HttpHandler::sign_in(const HttpRequest& request) {
     if (field == "user" && !value.empty()) name = value;
     if (field == "password") password = value;
   }
+  if (auto refused = too_many_sign_ins(request)) return std::move(*refused);
   const User* const user = server_.users.sign_in(name, password);
   // Whom no password is needed for is nobody to sign in as: anybody could, and change what is there to be read only.
   if (user == nullptr || user->needs_no_password) {
@@ -218,6 +220,14 @@ HttpResponse HttpHandler::sign_in(const HttpRequest& request) {
   spdlog::info("signed in to the dashboard user={} address={}", shown_text(user->name), request.address);
   HttpResponse response = json_response(Value::object({{"user", shown_text(user->name)}, {"csrf", session.csrf}}));
   response.headers.emplace_back("Set-Cookie", session_cookie(session.token, HttpSessions::kLongest));
+  return response;
+}
+
+std::optional<HttpResponse> HttpHandler::too_many_sign_ins(const HttpRequest& request) {
+  const auto wait = sign_ins_.wait_before(request.address, SignInGuard::Clock::now());
+  if (wait.count() <= 0) return std::nullopt;
+  HttpResponse response = error_response(429, "too many wrong passwords from this address: try again in a few seconds");
+  response.headers.emplace_back("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
   return response;
 }
 

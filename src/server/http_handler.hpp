@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,6 +46,8 @@ class HttpHandler {
   HttpResponse metrics(const HttpRequest& request);
   HttpResponse session(const HttpRequest& request, const Visitor& visitor);
   HttpResponse sign_in(const HttpRequest& request);
+  /// What is said instead of looking at a password, if the address has to wait before it may try another.
+  std::optional<HttpResponse> too_many_sign_ins(const HttpRequest& request);
   HttpResponse failed_sign_in(const HttpRequest& request, HttpResponse response);
   std::string session_cookie(std::string_view token, std::chrono::seconds age) const;
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
@@ -20,7 +21,9 @@
 #include <utility>
 
 #include "server/http_handler.hpp"
+#include "server/http_slots.hpp"
 #include "server/server.hpp"
+#include "server/sign_in_guard.hpp"
 
 namespace cubby::server {
 
@@ -34,6 +37,8 @@ using HttpTcp = asio::ip::tcp;
 constexpr std::uint32_t kMostHeaderBytes = 16U << 10;
 constexpr std::uint64_t kMostBodyBytes = std::uint64_t{512} << 10;
 constexpr std::chrono::seconds kGoodbyeTime{2};
+/// For the request of who is let in only to ask how the server is.
+constexpr std::chrono::milliseconds kSpareTime{5000};
 constexpr std::size_t kMostDrained = std::size_t{4} << 20;
 
 std::string url_of(const HttpTcp::endpoint& endpoint) {
@@ -49,30 +54,33 @@ class HttpPeer {
   virtual ~HttpPeer() = default;
   virtual void cut() = 0;
 };
-using HttpPeers = std::unordered_set<HttpPeer*>;
+struct HttpPeers {
+  explicit HttpPeers(const HttpLimits& limits) : slots(limits.connections, limits.connections_of_address) {}
+  std::unordered_set<HttpPeer*> all;
+  HttpSlots slots;
+};
 
 /// One connection, which lives as long as it waits for something.
 class HttpConnection final : public HttpPeer, public std::enable_shared_from_this<HttpConnection> {
  public:
   HttpConnection(HttpTcp::socket socket, const HttpLimits& limits, std::shared_ptr<HttpHandler> handler,
-                 std::shared_ptr<HttpPeers> peers)
+                 std::shared_ptr<HttpPeers> peers, HttpSlots::Slot slot)
       : stream_(std::move(socket)),
         delay_(stream_.get_executor()),
         limits_(limits),
         handler_(std::move(handler)),
-        peers_(std::move(peers)) {
-    peers_->insert(this);
+        peers_(std::move(peers)),
+        slot_(std::move(slot)) {
+    peers_->all.insert(this);
   }
-  ~HttpConnection() override { peers_->erase(this); }
+  ~HttpConnection() override { peers_->all.erase(this); }
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;
 
-  void start() {
+  void start(const HttpTcp::endpoint& remote) {
     boost::system::error_code error;
-    const auto remote = stream_.socket().remote_endpoint(error);
-    if (error) return;  // it has left already
     const auto local = stream_.socket().local_endpoint(error);
-    if (error) return;
+    if (error) return;  // it has left already
     request_.address = remote.address().to_string();
     request_.from_loopback = local.address().is_loopback();
     read();
@@ -91,11 +99,13 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
   }
 
  private:
+  bool only_health() const noexcept { return slot_.kind() == HttpSlots::Kind::health; }
+
   void read() {
     parser_.emplace();
     parser_->header_limit(kMostHeaderBytes);
     parser_->body_limit(kMostBodyBytes);
-    stream_.expires_after(limits_.request_time);
+    stream_.expires_after(only_health() ? std::min(limits_.request_time, kSpareTime) : limits_.request_time);
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this()](beast::error_code error, std::size_t /*bytes*/) { self->have_read(error); });
   }
@@ -114,7 +124,7 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
       return;
     }
     http::request<http::string_body>& message = parser_->get();
-    keep_alive_ = message.keep_alive();
+    keep_alive_ = message.keep_alive() && !only_health();
     head_only_ = message.method() == http::verb::head;
     version_ = message.version();
     const auto header = [&](auto name) { return std::string(message[name]); };
@@ -130,6 +140,7 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
     request_.body = std::move(message.body());
     const auto target = message.target();
     if (!request_.set_target(std::string_view(target.data(), target.size()))) return refuse_request(400, "bad target");
+    if (only_health() && request_.path != "/healthz") return refuse();
     HttpResponse response = handler_->handle(request_);
     if (response.delay.count() == 0) return send(std::move(response));
     stream_.expires_never();
@@ -186,6 +197,7 @@ class HttpConnection final : public HttpPeer, public std::enable_shared_from_thi
   const HttpLimits limits_;
   std::shared_ptr<HttpHandler> handler_;
   std::shared_ptr<HttpPeers> peers_;
+  HttpSlots::Slot slot_;  // of peers_
   beast::flat_buffer buffer_{kMostHeaderBytes + kMostBodyBytes};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> message_;
@@ -206,7 +218,7 @@ class HttpServer::Doors : public std::enable_shared_from_this<Doors> {
         second_(context),
         limits_(limits),
         handler_(std::make_shared<HttpHandler>(server, sign_ins)),
-        peers_(std::make_shared<HttpPeers>()) {}
+        peers_(std::make_shared<HttpPeers>(limits)) {}
 
   void open(int port) {
     const Settings settings = server_.settings();
@@ -251,7 +263,7 @@ class HttpServer::Doors : public std::enable_shared_from_this<Doors> {
       boost::system::error_code ignored;
       acceptor->close(ignored);
     }
-    for (HttpPeer* const peer : *peers_) peer->cut();
+    for (HttpPeer* const peer : peers_->all) peer->cut();
   }
 
   int port() const noexcept { return port_; }
@@ -259,27 +271,32 @@ class HttpServer::Doors : public std::enable_shared_from_this<Doors> {
 
  private:
   void accept(HttpTcp::acceptor& acceptor) {
-    acceptor.async_accept([self = shared_from_this(), &acceptor](const boost::system::error_code& error,
-                                                                 HttpTcp::socket socket) {
-      if (self->closed_) return;
-      if (error) {
-        // Out of descriptors, say; asking again at once would find the same. The second's tick does.
-        spdlog::warn("accepting an HTTP connection failed reason=\"{}\"", error.message());
-        self->paused_.push_back(&acceptor);
-        return;
-      }
-      ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-      boost::system::error_code ignored;
-      socket.set_option(HttpTcp::no_delay(true), ignored);
-      const bool too_many = self->peers_->size() >= self->limits_.connections;
-      const auto connection = std::make_shared<HttpConnection>(std::move(socket), self->limits_, self->handler_, self->peers_);
-      if (too_many) {
-        connection->refuse();
-      } else {
-        connection->start();
-      }
-      self->accept(acceptor);
-    });
+    acceptor.async_accept(
+        [self = shared_from_this(), &acceptor](const boost::system::error_code& error, HttpTcp::socket socket) {
+          if (self->closed_) return;
+          if (error) {
+            // Out of descriptors, say; asking again at once would find the same. The second's tick does.
+            spdlog::warn("accepting an HTTP connection failed reason=\"{}\"", error.message());
+            self->paused_.push_back(&acceptor);
+            return;
+          }
+          self->let_in(std::move(socket));
+          self->accept(acceptor);
+        });
+  }
+
+  void let_in(HttpTcp::socket socket) {
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+    boost::system::error_code error;
+    socket.set_option(HttpTcp::no_delay(true), error);
+    const HttpTcp::endpoint remote = socket.remote_endpoint(error);
+    if (error) return;  // it has left already
+    HttpSlots::Slot slot = peers_->slots.take(remote.address().is_loopback() ? "" : network_of(remote.address().to_string()));
+    const HttpSlots::Kind kind = slot.kind();
+    if (kind == HttpSlots::Kind::none) return;
+    const auto connection = std::make_shared<HttpConnection>(std::move(socket), limits_, handler_, peers_, std::move(slot));
+    if (kind == HttpSlots::Kind::refused) return connection->refuse();
+    connection->start(remote);
   }
 
   void tick() {

@@ -18,7 +18,8 @@ class SignInGuard;
 
 /// What keeps HTTP clients from holding on to a server.
 struct HttpLimits {
-  std::size_t connections = 128;
+  /// In all, and of one address; /healthz has some besides (HttpSlots).
+  std::size_t connections = 128, connections_of_address = 32;
   /// For a request to come in full, from the end of the one before it on; and for a response to be taken.
   std::chrono::milliseconds request_time{30'000}, response_time{30'000};
 };

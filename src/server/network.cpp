@@ -16,6 +16,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <functional>
@@ -190,11 +191,13 @@ void Network::open_unix(const std::string& path, int permissions) {
   try {
     const Local::endpoint endpoint(path);
     acceptor.open(endpoint.protocol());
-    // Made with the permissions it shall have: there is no moment in which others may connect.
-    const ::mode_t before = ::umask(static_cast<::mode_t>(~permissions & 0777));
     acceptor.bind(endpoint, error);
-    ::umask(before);
-    if (!error) acceptor.listen(server_.settings().tcp_backlog, error);
+    if (!error) {
+      // The umask is the whole process's, and stores make files meanwhile. Nobody can connect before listen().
+      if (::chmod(path.c_str(), static_cast<::mode_t>(permissions)) != 0) error.assign(errno, boost::system::system_category());
+      if (!error) acceptor.listen(server_.settings().tcp_backlog, error);
+      if (error) ::unlink(path.c_str());
+    }
   } catch (const boost::system::system_error& failed) {
     error = failed.code();  // the path is too long
   }

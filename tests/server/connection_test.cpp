@@ -107,15 +107,39 @@ TEST_F(ProtectedServer, NothingButSigningInIsAllowed) {
   EXPECT_EQ(client->line("PING"), "-NOAUTH Authentication required.\r\n");
 }
 
-TEST_F(ProtectedServer, FailuresAreCountedUntilOneSucceeds) {
-  EXPECT_EQ(client->line("AUTH sesame"), kWrongPasswordText);
-  EXPECT_EQ(client->line("AUTH default sesame"), kWrongPasswordText);
-  EXPECT_EQ(client->line("HELLO 3 AUTH default sesame"), kWrongPasswordText);
-  EXPECT_EQ(client->failed_sign_ins, 3U);
+TEST_F(ProtectedServer, FailuresAreCounted) {
+  for (const char* line : {"AUTH sesame", "AUTH default sesame", "HELLO 3 AUTH default sesame"}) {
+    EXPECT_EQ(client->line(line), kWrongPasswordText);
+    EXPECT_TRUE(client->sign_in_failed()) << line;
+  }
   EXPECT_EQ(server.server().figures.sum(Figures::auth_failures), 3U);
   EXPECT_EQ(client->command({"HELLO", "3", "AUTH", "default", "open sesame"}), "%7\r\n" + hello_text(3, client->id()));
-  EXPECT_EQ(client->failed_sign_ins, 0U);
+  EXPECT_FALSE(client->sign_in_failed());
   EXPECT_EQ(server.server().figures.sum(Figures::auth_failures), 3U);
+}
+
+/// Whoever has a password may try others no faster.
+TEST_F(ProtectedServer, NothingRunsTogetherWithAWrongPassword) {
+  EXPECT_EQ(client->command({"AUTH", "open sesame"}), kOkText);
+  EXPECT_EQ(client->pipeline({{"ECHO", "a"}, {"AUTH", "sesame"}, {"AUTH", "open sesame"}, {"PING"}}),
+            bulk_text("a") + kWrongPasswordText);
+  EXPECT_EQ(client->pipeline({{"AUTH", "open sesame"}, {"PING"}}), std::string(kOkText) + "+PONG\r\n");
+}
+
+TEST_F(ProtectedServer, ATransactionTriesOneWrongPassword) {
+  EXPECT_EQ(client->command({"AUTH", "open sesame"}), kOkText);
+  client->line("MULTI");
+  client->command({"AUTH", "open sesame"});
+  for (int guess = 0; guess < 3; ++guess) client->line("AUTH sesame");
+  client->line("HELLO 3 AUTH default sesame");
+  client->command({"AUTH", "open sesame"});
+  client->line("PING");
+  const std::string unseen = "-ERR the password isn't looked at: one before it in the transaction was wrong\r\n";
+  EXPECT_EQ(client->line("EXEC"),
+            std::string("*7\r\n") + kOkText + kWrongPasswordText + unseen + unseen + unseen + unseen + "+PONG\r\n");
+  EXPECT_TRUE(client->sign_in_failed());
+  EXPECT_EQ(server.server().figures.sum(Figures::auth_failures), 1U);
+  EXPECT_EQ(client->command({"AUTH", "open sesame"}), kOkText);
 }
 
 TEST_F(ConnectionCommands, SelectGoesToAnotherStore) {

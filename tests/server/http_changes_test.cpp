@@ -7,6 +7,7 @@
 #include <string>
 
 #include "server/http_browser.hpp"
+#include "server/http_handler.hpp"
 #include "server/temporary_folder.hpp"
 
 /// Signing in by HTTP, and changing keys.
@@ -16,7 +17,9 @@ namespace cubby::server::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 TEST(Http, IsReadOnlyForWhoHasNotSignedIn) {
   HttpPort port;
@@ -62,6 +65,37 @@ TEST(Http, SlowsDownWhoGuesses) {
   EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(700));  // 100, 200 and 400
   EXPECT_EQ(port.server.server().figures.sum(Figures::auth_failures), 3U);
   EXPECT_EQ(browser.sign_in("default", "secret").status, 200U);
+}
+
+/// Guesses by the other protocol count, and those of a neighbour.
+TEST(Http, LooksAtNoPasswordWhileTooManyAnswersAreOutstanding) {
+  TestServer server(with_password("secret"));
+  SignInGuard sign_ins;
+  HttpHandler handler(server.server(), sign_ins);
+  const auto later = SignInGuard::Clock::now() + std::chrono::hours(1);
+  for (std::size_t guess = 0; guess < SignInGuard::kMostAtOnce; ++guess) sign_ins.failed("[2001:db8::1]", later);
+  HttpRequest request;
+  request.method = "POST";
+  request.path = "/api/session";
+  request.address = "2001:db8::2";
+  for (const char* password : {"secret", "wrong"}) {
+    request.body = std::string("user=default&password=") + password;
+    const HttpResponse response = handler.handle(request);
+    EXPECT_EQ(response.status, 429U) << password;
+    EXPECT_EQ(response.delay.count(), 0) << "it holds no connection";
+    EXPECT_THAT(response.headers, Contains(Pair("Retry-After", ::testing::_)));
+  }
+  HttpRequest metrics;
+  metrics.method = "GET";
+  metrics.path = "/metrics";
+  metrics.address = request.address;
+  metrics.authorization = "Basic ZGVmYXVsdDpzZWNyZXQ=";  // default:secret
+  EXPECT_EQ(handler.handle(metrics).status, 429U);
+  EXPECT_EQ(server.server().figures.sum(Figures::auth_failures), 0U);
+  request.address = metrics.address = "2001:db8:0:1::1";
+  request.body = "user=default&password=secret";
+  EXPECT_EQ(handler.handle(request).status, 200U) << "another network";
+  EXPECT_EQ(handler.handle(metrics).status, 200U);
 }
 
 TEST(Http, ChangesWhatWhoHasSignedInSays) {

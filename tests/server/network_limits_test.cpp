@@ -127,6 +127,22 @@ TEST(NetworkLimits, DeepPipelinesThatAreReadAreFine) {
   EXPECT_TRUE(socket.ask(requests, replies) == replies);
 }
 
+/// It is never seen without unread replies, and never has many of them.
+TEST(NetworkLimits, WhoReadsWithDelayIsNotCutOff) {
+  constexpr std::size_t kAhead = 60, kInAll = 200;
+  NetworkServer server(limited([](Settings& settings) { settings.pipeline_depth = 100; }));
+  Socket socket = server.connect();
+  const std::string value(kMegabyte / 2, 'v');
+  ASSERT_EQ(socket.ask(request_text({"SET", "v", value}), kOkText), kOkText);
+  const std::string reply = bulk_text(value);
+  for (std::size_t index = 0; index < kAhead; ++index) socket.send("GET v\r\n");
+  for (std::size_t index = 0; index < kInAll; ++index) {
+    socket.send("GET v\r\n");
+    ASSERT_TRUE(socket.receive(reply.size()) == reply) << index;
+  }
+  EXPECT_EQ(server.server().figures.sum(Figures::output_limit_disconnections), 0U);
+}
+
 TEST(NetworkLimits, LargeRequestsAreRefused) {
   NetworkServer server(limited([](Settings& settings) {
     settings.client_query_buffer_limit = kMegabyte;

@@ -3,8 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <future>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -13,6 +19,18 @@
 #include "server/client.hpp"
 #include "server/network_support.hpp"
 #include "server/resp_text.hpp"
+
+namespace {
+
+std::atomic<int> umask_calls{0};
+
+}  // namespace
+
+/// In the place of the C library's.
+extern "C" ::mode_t umask(::mode_t mask) noexcept {
+  ++umask_calls;
+  return static_cast<::mode_t>(::syscall(SYS_umask, mask));
+}
 
 /// Connections: what they say arrives in order and in full, however it comes, until the end.
 
@@ -217,6 +235,88 @@ TEST_F(Networking, ClientsSeeAndKillEachOther) {
   EXPECT_EQ(socket.receive_all(), "");
 }
 
+TEST_F(Networking, OthersSeeAtOnceWhatAClientHasBecome) {
+  Socket socket = server.connect();
+  ASSERT_EQ(socket.ask(kPing, kPong), kPong);
+  const auto facts = [client = server.server().clients.all().at(0)] { return client->facts(); };
+  ASSERT_EQ(socket.ask("SELECT 3\r\nMULTI\r\n", repeated(kOkText, 2)), repeated(kOkText, 2));
+  EXPECT_EQ(facts().store, "db3");
+  EXPECT_TRUE(facts().in_multi);
+  ASSERT_EQ(socket.ask("DISCARD\r\nWATCH k\r\n", repeated(kOkText, 2)), repeated(kOkText, 2));
+  EXPECT_FALSE(facts().in_multi);
+  EXPECT_EQ(facts().watches, 1U);
+  ASSERT_EQ(socket.ask("CUBBY.USE jobs\r\n", kOkText), kOkText);
+  EXPECT_EQ(facts().store, "jobs");
+  const std::string confirmed = array_text({bulk_text("subscribe"), bulk_text("c"), integer_text(1)}) +
+                                array_text({bulk_text("psubscribe"), bulk_text("p*"), integer_text(2)}) +
+                                array_text({bulk_text("unsubscribe"), bulk_text("c"), integer_text(1)});
+  ASSERT_EQ(socket.ask("SUBSCRIBE c\r\nPSUBSCRIBE p*\r\nUNSUBSCRIBE c\r\n", confirmed), confirmed);
+  EXPECT_EQ(facts().channels, 0U);
+  EXPECT_EQ(facts().patterns, 1U);
+  EXPECT_EQ(server.connect().ask("CLIENT KILL TYPE pubsub\r\n", ":1\r\n"), ":1\r\n");
+  EXPECT_EQ(socket.receive_all(), "");
+}
+
+/// A client's end, while what it waits for is on its way to it.
+class NetworkingEnds : public ::testing::Test {
+ protected:
+  NetworkingEnds() {
+    EXPECT_EQ(blocked.ask(kPing, kPong), kPong);
+    blocked.send("BLPOP l 0\r\n");
+    EXPECT_TRUE(eventually([&] { return client()->blocked(); }));
+    // The thread is busy elsewhere: what comes now comes together.
+    client()->post([this] { go_on.get_future().wait(); });
+  }
+  std::shared_ptr<Client> client() { return server.server().clients.all().at(0); }
+  static Settings of_one_thread() {
+    Settings settings;
+    settings.threads = 1;
+    return settings;
+  }
+
+  NetworkServer server{of_one_thread()};
+  Socket blocked = server.connect();
+  std::promise<void> go_on;
+  const std::string popped = bulks_text({"l", "x"});
+};
+
+TEST_F(NetworkingEnds, WhoIsKilledGetsTheElementThatWasTaken) {
+  client()->kill();
+  Datastore store = server.server().databases.open("db0");
+  store.push("l", "x");
+  EXPECT_FALSE(store.exists("l")) << "taken";
+  go_on.set_value();
+  EXPECT_EQ(blocked.receive_all(), popped);
+}
+
+TEST_F(NetworkingEnds, WhoIsKilledTakesNothingAfterwards) {
+  client()->kill();
+  go_on.set_value();
+  EXPECT_EQ(blocked.receive_all(), "");
+  Datastore store = server.server().databases.open("db0");
+  store.push("l", "x");
+  EXPECT_TRUE(store.exists("l"));
+}
+
+TEST_F(NetworkingEnds, StoppingSendsTheElementThatWasTaken) {
+  server.network().stop();
+  // Nobody is let in any more: the clients have been told, or are about to be.
+  ASSERT_TRUE(eventually([&] {
+    try {
+      server.connect();
+      return false;
+    } catch (const std::system_error&) {
+      return true;
+    }
+  }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // only lets it be told first, as is to be shown
+  Datastore store = server.server().databases.open("db0");
+  store.push("l", "x");
+  EXPECT_FALSE(store.exists("l")) << "taken";
+  go_on.set_value();
+  EXPECT_EQ(blocked.receive_all(), popped);
+}
+
 /// Clients count as fast as they can while the server is told to stop: each increment that has happened was answered.
 TEST_F(Networking, StoppingAnswersWhatHasHappened) {
   constexpr int kClients = 6;
@@ -285,6 +385,19 @@ TEST(NetworkOfUnixSockets, ADeadServersSocketIsReplacedAndALivingOnesIsNot) {
             std::filesystem::perms::owner_all);
   EXPECT_THROW(Network{server.server()}, SettingError);
   EXPECT_EQ(server.connect_to_path().ask(kPing, kPong), kPong);
+}
+
+/// The umask is the process's: stores' threads make files with it.
+TEST(NetworkOfUnixSockets, TheirPermissionsAreNobodyElses) {
+  const testing::TemporaryFolder folder;
+  Settings settings;
+  settings.unixsocket = folder.path() / "s";
+  settings.unixsocketperm = 0622;
+  settings.port = 0;
+  const int before = umask_calls;
+  NetworkServer server(settings);
+  EXPECT_EQ(umask_calls, before);
+  EXPECT_EQ(std::filesystem::status(settings.unixsocket).permissions(), static_cast<std::filesystem::perms>(0622));
 }
 
 TEST(NetworkOfUnixSockets, AFileIsNotReplaced) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <numeric>
 #include <string>
 
 #include "server/client.hpp"
@@ -17,6 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::NetworkServer;
+using testing::request_text;
 using testing::Socket;
 
 constexpr const char* kWrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
@@ -83,12 +86,53 @@ TEST(SignInGuard, CrowdsOfAddressesGetNoFirstTry) {
   EXPECT_EQ(guard.failed("new", now + SignInGuard::kForgiven + seconds(1)), SignInGuard::kFirst);
 }
 
+TEST(SignInGuard, CrowdsAreRemembered) {
+  SignInGuard guard;
+  const SignInGuard::Clock::time_point now{seconds(1000)};
+  for (int index = 0; index < 10'000; ++index) guard.failed(std::to_string(index), now);
+  for (std::size_t index = 0; index < SignInGuard::kMostAtOnce; ++index) {
+    EXPECT_EQ(guard.wait_before("new", now), milliseconds(0)) << index;
+    guard.failed("new", now);
+  }
+  EXPECT_GT(guard.wait_before("new", now), milliseconds(0));
+  // In the place of who had failed first.
+  EXPECT_EQ(guard.failed("1", now), milliseconds(200));
+  EXPECT_EQ(guard.failed("0", now), SignInGuard::kLongest);
+}
+
+TEST(SignInGuard, AddressesAreTheirNetworks) {
+  EXPECT_EQ(network_of("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(network_of("::ffff:192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(network_of("[::1]"), "::/64");
+  EXPECT_EQ(network_of("::1"), "::/64");
+  EXPECT_EQ(network_of("2001:db8:0:1:2:3:4:5"), "2001:db8:0:1::/64");
+  EXPECT_EQ(network_of("[2001:DB8:0:1::]"), "2001:db8:0:1::/64");
+  EXPECT_EQ(network_of("fe80::1%eth0"), "fe80::/64");
+  EXPECT_EQ(network_of("/run/cubby/socket"), "/run/cubby/socket");
+  EXPECT_EQ(network_of(""), "");
+  SignInGuard guard;
+  const SignInGuard::Clock::time_point now{seconds(1000)};
+  EXPECT_EQ(guard.failed("[2001:db8::1]", now), milliseconds(100));
+  EXPECT_EQ(guard.failed("2001:db8::2", now), milliseconds(200));
+  EXPECT_EQ(guard.failed("2001:db8:0:1::1", now), milliseconds(100));
+}
+
 class SignIn : public ::testing::Test {
  protected:
   static Settings with_secret() {
     Settings settings;
     settings.requirepass = "secret";
     return settings;
+  }
+  /// How many pieces of work clients' requests have been.
+  std::uint64_t batches() {
+    const auto latencies = server.server().figures.latencies();
+    return std::accumulate(latencies.begin(), latencies.end(), std::uint64_t{0});
+  }
+  /// As many wrong passwords of the address as there may be, whose answers are due in an hour.
+  void let_guess(const std::string& address) {
+    const auto later = SignInGuard::Clock::now() + std::chrono::hours(1);
+    for (std::size_t guess = 0; guess < SignInGuard::kMostAtOnce; ++guess) server.network().sign_ins().failed(address, later);
   }
   NetworkServer server{with_secret()};
 };
@@ -116,6 +160,63 @@ TEST_F(SignIn, TheRightPasswordDoesNotWaitForTheAnswersToWrongOnes) {
   ASSERT_TRUE(testing::eventually([&] { return server.server().figures.sum(Figures::auth_failures) == 10; }));
   EXPECT_EQ(server.connect().ask("AUTH secret\r\nPING\r\n", "+OK\r\n+PONG\r\n"), "+OK\r\n+PONG\r\n");
   EXPECT_EQ(guessers[0].receive(std::string_view(kWrong).size()), kWrong);
+}
+
+TEST_F(SignIn, WhoHasAPasswordGuessesNoFaster) {
+  Socket socket = server.connect();
+  ASSERT_EQ(socket.ask("AUTH secret\r\n", kOkText), kOkText);
+  std::string requests;
+  for (const char* password : {"a", "b", "c", "secret"}) requests += request_text({"AUTH", password});
+  const std::string expected = std::string(kWrong) + kWrong + kWrong + kOkText;
+  EXPECT_EQ(socket.ask(requests, expected), expected);
+  EXPECT_EQ(server.network().sign_ins().failed("127.0.0.1", SignInGuard::Clock::now()), milliseconds(800))
+      << "it is the fourth";
+}
+
+TEST_F(SignIn, ATransactionIsNoWayAround) {
+  Socket socket = server.connect();
+  ASSERT_EQ(socket.ask("AUTH secret\r\n", kOkText), kOkText);
+  std::string requests = request_text({"MULTI"});
+  for (const char* password : {"a", "secret"}) requests += request_text({"AUTH", password});
+  requests += request_text({"EXEC"}) + request_text({"PING"});
+  const std::string expected = std::string(kOkText) + "+QUEUED\r\n+QUEUED\r\n*2\r\n" + kWrong +
+                               "-ERR the password isn't looked at: one before it in the transaction was wrong\r\n+PONG\r\n";
+  EXPECT_EQ(socket.ask(requests, expected), expected);
+  EXPECT_EQ(server.network().sign_ins().failed("127.0.0.1", SignInGuard::Clock::now()), milliseconds(200))
+      << "it is the second";
+}
+
+TEST_F(SignIn, ATransactionsPasswordsWaitForTheirTurnToo) {
+  Socket socket = server.connect();
+  ASSERT_EQ(socket.ask("AUTH secret\r\n", kOkText), kOkText);
+  let_guess("127.0.0.1");
+  const std::string expected = std::string("+PONG\r\n") + kOkText + "+QUEUED\r\n";
+  EXPECT_EQ(socket.ask(request_text({"PING"}) + request_text({"MULTI"}) + request_text({"AUTH", "a"}) + request_text({"EXEC"}),
+                       expected),
+            expected);
+  EXPECT_EQ(server.server().figures.sum(Figures::auth_failures), 0U);
+  // One without a password goes on.
+  Socket second = server.connect_to_path();
+  ASSERT_EQ(second.ask("AUTH secret\r\n", kOkText), kOkText);
+  const std::string all = std::string(kOkText) + "+QUEUED\r\n*1\r\n+PONG\r\n" + kOkText;
+  EXPECT_EQ(
+      second.ask(request_text({"MULTI"}) + request_text({"PING"}) + request_text({"EXEC"}) + request_text({"AUTH", "secret"}),
+                 all),
+      all);
+}
+
+TEST_F(SignIn, AStrangersGuessesMakeNobodysPipelineSlow) {
+  Socket socket = server.connect();
+  ASSERT_EQ(socket.ask("AUTH secret\r\n", kOkText), kOkText);
+  let_guess("192.0.2.1");
+  const std::uint64_t before = batches();
+  std::string requests, replies;
+  for (int index = 0; index < 32; ++index) {
+    requests += request_text({"PING"});
+    replies += "+PONG\r\n";
+  }
+  EXPECT_EQ(socket.ask(requests, replies), replies);
+  EXPECT_LT(batches() - before, 32U);
 }
 
 /// Those who leave before the answer: of many, few are looked at.
