@@ -105,6 +105,7 @@ void Server::apply(const Settings& settings) {
   slow_after_us_.store(settings.slowlog_log_slower_than, std::memory_order_relaxed);
   notifications_.store(notification_bits(settings.notify_keyspace_events), std::memory_order_relaxed);
   slow_log.limit(settings.slowlog_max_len);
+  databases.limit(settings.max_stores);
   if (on_change) on_change(settings);
 }
 

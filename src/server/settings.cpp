@@ -279,8 +279,8 @@ const std::array kSettings{
                                                         kNetworkGroup),
     number_setting<&Settings::tcp_keepalive, 0, kMostInt>("tcp-keepalive", "SECONDS",
                                                           "Silence before the peer is probed; 0: never", true, kNetworkGroup),
-    number_setting<&Settings::threads, 0, 256>("threads", "COUNT", "Threads that serve clients; 0: one for two cores, at most 8",
-                                               false, kNetworkGroup),
+    number_setting<&Settings::threads, 0, 256>(
+        "threads", "COUNT", "Threads that serve clients; 0: one for two cores, at most 8", false, kNetworkGroup),
 
     text_setting<&Settings::dir>("dir", "FOLDER", "Folder of the stores; none: in memory", false, kStorageGroup),
     Setting{"sync", "WHEN", "When writes go to the disk: always, never, or a time such as 100ms", false, get_sync, set_sync,
@@ -290,6 +290,8 @@ const std::array kSettings{
     text_setting<&Settings::encryption_key_file>("encryption-key-file", "FILE", "Key of 32 bytes or 64 hex digits", false,
                                                  kStorageGroup),
     number_setting<&Settings::databases, 1, kMostInt>("databases", "COUNT", "Numbers that SELECT takes", false, kStorageGroup),
+    number_setting<&Settings::max_stores, 0, kMostInt>("max-stores", "COUNT", "Stores that CUBBY.USE may make besides them",
+                                                       true, kStorageGroup),
 
     text_setting<&Settings::requirepass>("requirepass", "PASSWORD", "Password of the user default", true, kAccessGroup),
     text_setting<&Settings::users>("users", "FILE", "Users, a line of Redis's ACL rules each", false, kAccessGroup),
