@@ -13,8 +13,8 @@ namespace {
 
 /// Each further one multiplies what there is to look at by the depth of the value.
 constexpr int kMostDescents = 2;
-/// More lead nowhere, as values nest less deep; and each takes many times the memory of its text.
-constexpr std::size_t kMostPathSteps = 1024;
+/// Values nest less deep by far, and a step takes many times the memory of its text.
+constexpr std::size_t kMostPathSteps = 16'384;
 
 class PathReader {
  public:
