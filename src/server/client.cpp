@@ -42,9 +42,12 @@ Client::Client(Server& server, std::uint64_t id)
       store_name(Databases::name_of(0)),
       store(server.databases.open(store_name)),
       last_active(std::chrono::steady_clock::now()),
+      queued_bytes(server.client_memory),
+      watches(server),
       server_(server),
       id_(id),
-      since_(last_active) {}
+      since_(last_active),
+      buffer_bytes_(server.client_memory) {}
 
 Client::~Client() = default;
 
@@ -52,7 +55,7 @@ void Client::leave_multi() {
   in_multi = false;
   multi_failed = false;
   queued.clear();
-  queued_bytes = 0;
+  queued_bytes.set(0);
   watches.clear();
 }
 
@@ -122,6 +125,7 @@ void Client::publish_facts() {
   complete(facts);
   told_ = {in_multi, channels.size(), patterns.size(), watches.size()};
   store_changed_ = false;
+  buffer_bytes_.set(facts.input_bytes + facts.output_bytes);
   const std::lock_guard lock(facts_mutex_);
   facts_ = std::move(facts);
   published_ = now;

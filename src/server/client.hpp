@@ -16,7 +16,9 @@
 #include <cubby/datastore.hpp>
 
 #include "server/byte_buffer.hpp"
+#include "server/charged_bytes.hpp"
 #include "server/command.hpp"
+#include "server/watches.hpp"
 
 namespace cubby::server {
 
@@ -36,14 +38,6 @@ class QueuedCommand {
   const CommandSpec* spec_;
   std::string text_;
   std::vector<std::size_t> ends_;
-};
-
-/// A key that WATCH has marked.
-struct Watch {
-  std::string store_name;
-  Datastore store;
-  std::string key;
-  KeyVersion version;
 };
 
 /// What other threads may ask of a client (CLIENT LIST, the dashboard).
@@ -106,8 +100,8 @@ class Client : public std::enable_shared_from_this<Client> {
   bool in_multi = false;
   bool multi_failed = false;  ///< a command couldn't be queued
   std::vector<QueuedCommand> queued;
-  std::size_t queued_bytes = 0;
-  std::vector<Watch> watches;
+  ChargedBytes queued_bytes;
+  Watches watches;
   /// Leaves MULTI, and forgets the watches.
   void leave_multi();
 
@@ -171,6 +165,7 @@ class Client : public std::enable_shared_from_this<Client> {
   std::atomic<bool> waking_{false};  ///< awake() is about to be called
   std::atomic<bool> gone_{false};    ///< nothing shall be taken for it any more
   Waiting waiting_;
+  ChargedBytes buffer_bytes_;  ///< as facts() has them
   mutable std::mutex facts_mutex_;
   ClientFacts facts_;
   /// Of facts_, for the client's own thread.

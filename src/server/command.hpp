@@ -154,6 +154,8 @@ void find_keys(const CommandSpec& spec, Arguments arguments, std::vector<std::si
 /// The subcommands of CLIENT that are for administrators: rules for users are about them, too, though they are no command of
 /// their own.
 const CommandSpec& client_administration();
+/// The same of CUBBY.USE with a store that isn't there.
+const CommandSpec& store_making();
 
 // The families, each in a file of its own.
 std::span<const CommandSpec> connection_commands();

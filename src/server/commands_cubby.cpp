@@ -2,6 +2,7 @@
 
 // CUBBY.*: what cubby has and Redis hasn't.
 
+#include <algorithm>
 #include <cmath>
 #include <compare>
 #include <cubby/error.hpp>
@@ -53,6 +54,11 @@ void cubby_wait(Call& call) {
 // --- CUBBY.USE
 
 void cubby_use(Call& call) {
+  // To make one costs threads, files and room on the disk.
+  const User* const user = call.client.user;
+  if (user != nullptr && !user->may_run(store_making()) && !call.server.databases.knows(std::string(call[1]))) {
+    throw CommandError("NOPERM this user has no permissions to make a store");
+  }
   call.client.use(call[1]);
   call.reply.ok();
 }
@@ -193,6 +199,16 @@ constexpr CommandSpec kCubbyCommands[] = {
 };
 
 }  // namespace
+
+const CommandSpec& store_making() {
+  // The same name, so that a rule that allows CUBBY.USE allows this; and categories that a rule may deny.
+  static constexpr CommandSpec kStoreMaking = [] {
+    CommandSpec spec = *std::ranges::find(kCubbyCommands, std::string_view("cubby.use"), &CommandSpec::name);
+    spec.categories = kAdminCategory | kDangerous;
+    return spec;
+  }();
+  return kStoreMaking;
+}
 
 std::span<const CommandSpec> cubby_commands() { return kCubbyCommands; }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cubby/error.hpp>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "server/json_path.hpp"
 #include "server/json_text.hpp"
 #include "server/lookup.hpp"
+#include "value/access.hpp"
 
 namespace cubby::server {
 
@@ -71,7 +73,21 @@ bool look_at_document(Call& call, F&& f) {
   return found;
 }
 
+/// Whether a path leads to several places, each of which is to get these bytes: none may make a value without bounds of them.
+void check_json_growth(Call& call, std::size_t matches, std::size_t bytes) {
+  if (matches < 2) return;
+  const std::size_t most = call.server.settings().proto_max_bulk_len;
+  if (bytes > most / matches) throw CommandError("ERR the value would grow by more than proto-max-bulk-len");
+}
+
 // --- JSON.GET
+
+/// Each stands in the text for every value of it, and once for each level.
+std::string_view layout_argument(std::string_view argument, std::string_view option) {
+  constexpr std::size_t kLongest = 1024;
+  if (argument.size() <= kLongest) return argument;
+  throw CommandError("ERR " + std::string(option) + " is longer than " + std::to_string(kLongest) + " bytes");
+}
 
 void json_get(Call& call) {
   JsonLayout layout;
@@ -84,11 +100,11 @@ void json_get(Call& call) {
     };
     if (is_word(call[index], "NOESCAPE")) continue;  // of RedisJSON 1; it means nothing today
     if (option("INDENT")) {
-      layout.indent = call[index];
+      layout.indent = layout_argument(call[index], "INDENT");
     } else if (option("NEWLINE")) {
-      layout.newline = call[index];
+      layout.newline = layout_argument(call[index], "NEWLINE");
     } else if (option("SPACE")) {
-      layout.space = call[index];
+      layout.space = layout_argument(call[index], "SPACE");
     } else if (option("FORMAT")) {
       if (call.reply.protocol() == 2) throw CommandError("ERR FORMAT argument is not supported on RESP2");
       if (call[index] != "STRING") throw CommandError("ERR wrong reply format");
@@ -97,8 +113,10 @@ void json_get(Call& call) {
     }
   }
   if (paths.empty()) paths.emplace_back(".");
+  const std::size_t limit = call.server.settings().output_limit;
+  const std::size_t most_bytes = limit == 0 ? std::numeric_limits<std::size_t>::max() : limit;
   const bool found =
-      look_at_document(call, [&](const Value& document) { call.reply.bulk(json_text(document, paths, layout)); });
+      look_at_document(call, [&](const Value& document) { call.reply.bulk(json_text(document, paths, layout, most_bytes)); });
   if (!found) call.reply.null();
 }
 
@@ -157,6 +175,7 @@ void json_set(Call& call) {
     if (!only_new) {
       const JsonMatches matches(path, *document);
       if (matches.size() != 0) {
+        check_json_growth(call, matches.size(), detail::ValueAccess::stored_size(value));
         document =
             matches.replaced(JsonMatches::Nested::outermost, [&](std::size_t, const Value&) -> Document { return value; });
         return true;
@@ -198,6 +217,7 @@ void json_merge(Call& call) {
     }
     const JsonMatches matches(path, *document);
     if (matches.size() == 0) return add_at(path, document, patch);
+    check_json_growth(call, matches.size(), detail::ValueAccess::stored_size(patch));
     document = matches.replaced(JsonMatches::Nested::inner_first,
                                 [&](std::size_t, const Value& now) -> Document { return merged_json(now, patch); });
     return true;
@@ -285,6 +305,11 @@ void json_numincrby(Call& call) {
 
 // --- types and names
 
+/// Of a legacy path the first match, which is what its reply is about.
+std::vector<Value> replied_matches(const JsonPath& path, const Value& document) {
+  return path.find(document, path.is_legacy() ? 1 : std::numeric_limits<std::size_t>::max());
+}
+
 std::string_view json_type_name(const Value& value) {
   switch (value.type()) {
     case Type::null:
@@ -308,7 +333,7 @@ void json_type(Call& call) {
   const JsonPath path = path_argument(call, 2);
   if (call.reply.protocol() == 3) call.reply.array(1);
   const bool found = look_at_document(call, [&](const Value& document) {
-    const std::vector<Value> values = path.find(document);
+    const std::vector<Value> values = replied_matches(path, document);
     if (!path.is_legacy()) {
       call.reply.array(values.size());
       for (const Value& value : values) call.reply.bulk(json_type_name(value));
@@ -329,7 +354,7 @@ void reply_names(Reply& reply, const Value& object) {
 void json_objkeys(Call& call) {
   const JsonPath path = path_argument(call, 2);
   const bool found = look_at_document(call, [&](const Value& document) {
-    const std::vector<Value> values = path.find(document);
+    const std::vector<Value> values = replied_matches(path, document);
     if (path.is_legacy()) {
       if (values.empty()) return call.reply.null();
       if (!values.front().is_object()) fail_path(path.full_text(), "not an object");
@@ -350,7 +375,7 @@ void json_objkeys(Call& call) {
 void json_arrlen(Call& call) {
   const JsonPath path = path_argument(call, 2);
   const bool found = look_at_document(call, [&](const Value& document) {
-    const std::vector<Value> values = path.find(document);
+    const std::vector<Value> values = replied_matches(path, document);
     if (path.is_legacy()) {
       if (values.empty()) fail_no_path(path.text());
       if (!values.front().is_array()) fail_path(path.text(), "not an array");
@@ -367,15 +392,16 @@ void json_arrlen(Call& call) {
 }
 
 /// Changes the arrays that a path leads to. `f(match, elements)` changes one and says whether it did; it sees every match
-/// before those around it. Fails if the key isn't there, or if a legacy path leads to no array; `array_count` is how many there
-/// are.
+/// before those around it, and adds `added_bytes` to each at most. Fails if the key isn't there, or if a legacy path leads to
+/// no array; `array_count` is how many there are.
 template <class F>
 std::vector<bool> change_arrays(Call& call, const JsonPath& path, const std::string& path_in_error, std::string_view event,
-                                F&& f) {
+                                std::size_t added_bytes, F&& f) {
   std::vector<bool> is_array;
   const bool changed = change_document(call, [&](Document& document) {
     if (!document) fail_no_document();
     const JsonMatches matches(path, *document);
+    check_json_growth(call, matches.size(), added_bytes);
     for (const Value& value : matches.values()) is_array.push_back(value.is_array());
     if (path.is_legacy() && std::ranges::find(is_array, true) == is_array.end()) fail_path(path_in_error, "not an array");
     bool any = false;
@@ -402,15 +428,19 @@ std::size_t last_array(const std::vector<bool>& is_array) {
 
 void json_arrappend(Call& call) {
   std::vector<Value> added;
-  for (std::size_t index = 3; index < call.count(); ++index) added.push_back(json_argument(call[index]));
+  std::size_t added_bytes = 0;
+  for (std::size_t index = 3; index < call.count(); ++index) {
+    added.push_back(json_argument(call[index]));
+    added_bytes += sizeof(Value) + detail::ValueAccess::stored_size(added.back());
+  }
   const JsonPath path(call[2]);
   std::map<std::size_t, std::int64_t> lengths;
-  const auto is_array =
-      change_arrays(call, path, path.text(), "json.arrappend", [&](std::size_t match, std::vector<Value>& elements) {
-        elements.insert(elements.end(), added.begin(), added.end());
-        lengths[match] = static_cast<std::int64_t>(elements.size());
-        return true;
-      });
+  const auto is_array = change_arrays(call, path, path.text(), "json.arrappend", added_bytes,
+                                      [&](std::size_t match, std::vector<Value>& elements) {
+                                        elements.insert(elements.end(), added.begin(), added.end());
+                                        lengths[match] = static_cast<std::int64_t>(elements.size());
+                                        return true;
+                                      });
   if (path.is_legacy()) return call.reply.integer(lengths.at(last_array(is_array)));
   call.reply.array(is_array.size());
   for (std::size_t match = 0; match < is_array.size(); ++match) {
@@ -423,7 +453,7 @@ void json_arrpop(Call& call) {
   const std::int64_t index = call.count() > 3 ? to_integer(call[3]) : -1;
   std::map<std::size_t, std::string> popped;
   const auto is_array =
-      change_arrays(call, path, path.full_text(), "json.arrpop", [&](std::size_t match, std::vector<Value>& elements) {
+      change_arrays(call, path, path.full_text(), "json.arrpop", 0, [&](std::size_t match, std::vector<Value>& elements) {
         if (elements.empty()) return false;
         const auto size = static_cast<std::int64_t>(elements.size());
         const std::int64_t place = index < 0 ? (index < -size ? 0 : size + index) : std::min(index, size - 1);

@@ -131,12 +131,35 @@ Value slice_of(Keyspace& keys, std::string_view key, std::int64_t first, std::in
   });
 }
 
+/// Whether slice() can't be about all elements of the list, which it would keep a copy of.
+bool is_part(const Keyspace& keys, std::string_view key, std::int64_t first, std::int64_t last) {
+  if (first < 0 || last < -1) return false;
+  if (first > 0) return true;
+  return last >= 0 && list_length(keys, key).value_or(0) > static_cast<std::size_t>(last) + 1;
+}
+
 void run_lrange(Call& call) {
+  const std::string_view key = call[1];
   const std::int64_t first = to_integer(call[2]);
-  const Value elements = slice_of(call.keys, call[1], first, to_integer(call[3]));
-  count_lookup(call, elements.size() != 0 || call.keys.exists(call[1]));
-  call.reply.array(elements.size());
-  for (const Value& element : elements.elements()) call.reply.bulk(ValueBytes(element));
+  const std::int64_t last = to_integer(call[3]);
+  if (is_part(call.keys, key, first, last)) {
+    const Value elements = slice_of(call.keys, key, first, last);
+    count_lookup(call, elements.size() != 0 || call.keys.exists(key));
+    call.reply.array(elements.size());
+    for (const Value& element : elements.elements()) call.reply.bulk(ValueBytes(element));
+    return;
+  }
+  call.keys.together({key}, [&](Keyspace& keys) {
+    const auto length = list_length(keys, key);
+    count_lookup(call, length.has_value());
+    const auto range = to_range(first, last, length.value_or(0));
+    call.reply.array(range ? range->count : 0);
+    if (!range) return;
+    walk_elements(keys, key, *length, *range, false, [&](std::size_t, const Value& element) {
+      call.reply.bulk(ValueBytes(element));
+      return true;
+    });
+  });
 }
 
 void run_lindex(Call& call) {
@@ -189,27 +212,30 @@ PositionOptions read_position_options(Arguments words) {
   return options;
 }
 
-std::vector<std::size_t> positions_of(const Value& list, std::string_view wanted, const PositionOptions& options) {
-  const std::size_t length = list.size();
+/// REQUIRES: as walk_elements().
+std::vector<std::size_t> positions_of(const Keyspace& keys, std::string_view key, std::size_t length, std::string_view wanted,
+                                      const PositionOptions& options) {
   const std::size_t looked_at = options.most == 0 ? length : std::min(options.most, length);
   const std::size_t enough = options.count.value_or(1);
   std::vector<std::size_t> positions;
   std::size_t matching = 0;
-  for (std::size_t step = 0; step < looked_at; ++step) {
-    const std::size_t index = options.backwards ? length - 1 - step : step;
-    if (ValueBytes(list[index]).view() != wanted || ++matching < options.rank) continue;
+  const Range range{options.backwards ? length - looked_at : 0, looked_at};
+  walk_elements(keys, key, length, range, options.backwards, [&](std::size_t index, const Value& element) {
+    if (ValueBytes(element).view() != wanted || ++matching < options.rank) return true;
     positions.push_back(index);
-    if (positions.size() == enough) break;
-  }
+    return positions.size() != enough;
+  });
   return positions;
 }
 
 void run_lpos(Call& call) {
   const PositionOptions options = read_position_options(call.arguments.subspan(3));
+  const std::string_view key = call[1];
   std::vector<std::size_t> positions;
-  const bool found = call.keys.visit(call[1], [&](const Value& value) {
-    if (!value.is_array()) fail_wrong_type();
-    positions = positions_of(value, call[2], options);
+  const bool found = call.keys.together({key}, [&](Keyspace& keys) {
+    const auto length = list_length(keys, key);
+    if (length) positions = positions_of(keys, key, *length, call[2], options);
+    return length.has_value();
   });
   count_lookup(call, found);
   if (options.count) {

@@ -17,13 +17,15 @@ namespace cubby::server {
 
 namespace {
 
-/// The list's elements; empty if the key is absent. Throws CommandError WRONGTYPE.
+/// The list's elements; empty if the key is absent. Throws CommandError WRONGTYPE. REQUIRES: `keys` is a transaction's.
 std::optional<std::vector<Value>> elements_of(Keyspace& keys, std::string_view key) {
-  if (!list_length(keys, key)) return std::nullopt;
+  const auto length = list_length(keys, key);
+  if (!length) return std::nullopt;
   std::vector<Value> elements;
-  keys.visit(key, [&](const Value& list) {
-    elements.reserve(list.size() + 1);
-    for (const Value& element : list.elements()) elements.push_back(element);
+  elements.reserve(*length + 1);
+  walk_elements(keys, key, *length, {0, *length}, false, [&](std::size_t, const Value& element) {
+    elements.push_back(element);
+    return true;
   });
   return elements;
 }

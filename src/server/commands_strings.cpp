@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -75,6 +77,7 @@ StringOptions read_string_options(Arguments words, bool of_set) {
 
 /// Replies with a string, or null if the key is absent.
 bool reply_string(Call& call, std::string_view key) {
+  check_no_list(call.keys, key);
   const bool found = call.keys.visit(key, [&](const Value& value) {
     check_string(value);
     call.reply.bulk(ValueBytes(value));
@@ -93,6 +96,7 @@ void reply_old(Call& call, const std::optional<Value>& old) {
 }
 
 std::optional<Value> get_string(const Keyspace& keys, std::string_view key) {
+  check_no_list(keys, key);
   std::optional<Value> value = keys.get(key);
   if (value) check_string(*value);
   return value;
@@ -186,6 +190,7 @@ void run_getset(Call& call) {
 void run_getdel(Call& call) {
   const std::string_view key = call[1];
   std::optional<Value> taken;
+  check_no_list(call.keys, key);
   call.keys.modify(key, [&](std::optional<Value> old) -> std::optional<Value> {
     if (old) check_string(*old);
     taken = std::move(old);
@@ -245,12 +250,35 @@ void run_mget(Call& call) {
     ++replied;
   };
   std::size_t found = 0;
+  // A list isn't visited, as that would copy it (check_no_list).
+  const auto is_no_list = [&](std::string_view name) {
+    const auto type = call.keys.type(name);
+    const bool list = type && is_list(*type);
+    if (list) ++found;
+    return !list;
+  };
   if (call.keys.in_transaction()) {
     for (std::size_t index = 0; index < names.size(); ++index) {
-      if (call.keys.visit(names[index], [&](const Value& value) { reply_value(index, value); })) ++found;
+      if (is_no_list(names[index]) && call.keys.visit(names[index], [&](const Value& value) { reply_value(index, value); })) {
+        ++found;
+      }
     }
   } else {
-    found = call.keys.store().visit_many(names, reply_value);
+    constexpr std::size_t kStretch = 64;
+    std::array<std::string_view, kStretch> others;
+    std::array<std::size_t, kStretch> places;
+    for (std::size_t first = 0; first < names.size(); first += kStretch) {
+      const Arguments stretch = names.subspan(first, std::min(kStretch, names.size() - first));
+      call.keys.store().prefetch(stretch);
+      std::size_t count = 0;
+      for (std::size_t index = 0; index < stretch.size(); ++index) {
+        if (!is_no_list(stretch[index])) continue;
+        others[count] = stretch[index];
+        places[count++] = first + index;
+      }
+      found += call.keys.store().visit_many(std::span(others).first(count),
+                                            [&](std::size_t index, const Value& value) { reply_value(places[index], value); });
+    }
   }
   reply_up_to(names.size());
   Figures::Part& figures = call.server.figures.mine();

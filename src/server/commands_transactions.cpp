@@ -35,17 +35,7 @@ void discard(Call& call) {
 void watch(Call& call) {
   Client& client = call.client;
   if (client.in_multi) throw CommandError("ERR WATCH inside MULTI is not allowed");
-  for (std::size_t index = 1; index < call.count(); ++index) {
-    const bool known = [&] {
-      for (const Watch& watch : client.watches) {
-        if (watch.key == call[index] && watch.store_name == client.store_name) return true;
-      }
-      return false;
-    }();
-    // The first WATCH of a key counts.
-    if (known) continue;
-    client.watches.push_back({client.store_name, client.store, std::string(call[index]), client.store.version(call[index])});
-  }
+  for (const std::string_view key : call.arguments.subspan(1)) client.watches.add(client.store_name, client.store, key);
   call.reply.ok();
 }
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <utility>
 
+#include "server/values.hpp"
 #include "storage/durable_files.hpp"
 
 namespace cubby::server {
@@ -53,10 +54,42 @@ std::array<std::byte, 32> read_encryption_key(const std::string& path) {
   return key;
 }
 
-/// Whether it can be a folder's in the folder of the stores, and be shown in a line.
-bool can_be_a_name(std::string_view name) noexcept {
+/// Whether a folder of this name, in the folder of the stores, can be a store.
+bool can_be_a_folder(std::string_view name) noexcept {
   if (name.empty() || name.size() > 255 || name.front() == '.') return false;
   return std::ranges::none_of(name, [](char byte) { return byte == '/' || (byte >= 0 && byte < ' ') || byte == '\x7f'; });
+}
+
+/// Of the characters beyond ASCII those that show nothing, are blanks, or turn the direction of what stands behind them.
+bool is_shown(char32_t character) noexcept {
+  constexpr std::pair<char32_t, char32_t> kNotShown[] = {
+      {0x80, 0xa0},     {0xad, 0xad},     {0x61c, 0x61c},   {0x1680, 0x1680}, {0x180e, 0x180e}, {0x2000, 0x200f},
+      {0x2028, 0x202f}, {0x205f, 0x206f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f}};
+  return std::ranges::none_of(kNotShown,
+                              [character](const auto& range) { return character >= range.first && character <= range.second; });
+}
+
+/// REQUIRES: UTF-8.
+bool are_shown(std::string_view text) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    char32_t character = size == 1 ? lead : lead & (0x7fU >> size);
+    for (std::size_t step = 1; step < size; ++step) {
+      character = character << 6 | (static_cast<unsigned char>(text[at + step]) & 0x3fU);
+    }
+    if (size == 1 ? character <= ' ' || character == 0x7f : !is_shown(character)) return false;
+    at += size;
+  }
+  return true;
+}
+
+/// Whether a client may give a store this name.
+bool can_be_given(std::string_view name) noexcept {
+  if (!can_be_a_folder(name) || !is_utf8(name) || !are_shown(name)) return false;
+  const bool number = std::ranges::all_of(name, [](char byte) { return byte >= '0' && byte <= '9'; });
+  // `__keyspace@0__:key` tells of database 0.
+  return !number && name.find('=') == std::string_view::npos && name.find("__:") == std::string_view::npos;
 }
 
 [[noreturn]] void fail_closed(const std::string& operation) {
@@ -73,11 +106,17 @@ std::string message_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Databases::Databases(std::map<std::string, Datastore> given) : given_(true), stores_(std::move(given)) {
+Databases::Databases(std::map<std::string, Datastore> given)
+    : given_(true), databases_(0), most_stores_(0), stores_(std::move(given)) {
   saves_.last = std::chrono::system_clock::now();
 }
 
-Databases::Databases(const Settings& settings) : dir_(settings.dir), prefix_(next_prefix()), given_(false) {
+Databases::Databases(const Settings& settings)
+    : dir_(settings.dir),
+      prefix_(next_prefix()),
+      given_(false),
+      databases_(settings.databases),
+      most_stores_(settings.max_stores) {
   options_.max_value_bytes = 0;  // as Redis: what a request can carry is limited, what it adds up to isn't
   if (durable()) {
     options_.sync = settings.sync;
@@ -99,7 +138,7 @@ void Databases::open_folder() {
     fs::create_directories(dir_);
     for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
       const std::string name = entry.path().filename().string();
-      if (can_be_a_name(name) && fs::exists(entry.path() / detail::kManifestName)) stores_.emplace(name, open_locked(name));
+      if (can_be_a_folder(name) && fs::exists(entry.path() / detail::kManifestName)) stores_.emplace(name, open_locked(name));
     }
   } catch (const fs::filesystem_error& error) {
     throw Error(Errc::io, "dir: " + std::string(error.what()));
@@ -121,12 +160,34 @@ Datastore Databases::open(const std::string& name) {
   const auto found = stores_.find(name);
   if (found != stores_.end()) return found->second;
   if (given_) throw Error(Errc::invalid_argument, "open: there is no store " + name + " here");
-  if (!can_be_a_name(name)) {
-    throw Error(Errc::invalid_argument,
-                "open: a store's name has 1 to 255 bytes, none of them a slash or a control character, and "
-                "doesn't begin with a dot");
-  }
+  check_may_be_made(name);
   return stores_.emplace(name, open_locked(name)).first->second;
+}
+
+bool Databases::is_database(std::string_view name) const noexcept {
+  const auto number = number_of(name);
+  return number && *number < databases_;
+}
+
+bool Databases::knows(const std::string& name) const {
+  if (is_database(name)) return true;
+  const std::lock_guard lock(mutex_);
+  return stores_.contains(name);
+}
+
+void Databases::check_may_be_made(const std::string& name) const {
+  if (is_database(name)) return;
+  if (!can_be_given(name)) {
+    throw Error(Errc::invalid_argument,
+                "open: a store's name is 1 to 255 bytes of UTF-8 without blanks, control characters, slashes, = and __:, "
+                "doesn't begin with a dot and is no number");
+  }
+  const auto others = std::ranges::count_if(stores_, [this](const auto& store) { return !is_database(store.first); });
+  const std::size_t most = most_stores_.load(std::memory_order_relaxed);
+  if (static_cast<std::size_t>(others) >= most) {
+    throw Error(Errc::invalid_argument,
+                "open: there is no store " + name + ", and no more can be made: max-stores is " + std::to_string(most));
+  }
 }
 
 Datastore Databases::open_locked(const std::string& name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <filesystem>
@@ -20,8 +21,11 @@
 
 namespace cubby::server {
 
-/// The stores that are served: `db0` to `db15`, and any other by its name. Each is opened when it is asked for; `db0`, and with
+/// The stores that are served: `db0` to `db15`, and others by their names. Each is opened when it is asked for; `db0`, and with
 /// a folder what lies in it, is opened at once.
+///
+/// Names stand in replies, lines of the log and names of channels between other words, so new ones are printable, have no
+/// blanks and no `=`, and can't be taken for a database's number. A folder that is there is served whatever its name.
 ///
 /// The names are those of this object: the library's have a number before them ("1/db0"), so that several servers in a process
 /// have each their own.
@@ -38,9 +42,13 @@ class Databases {
   /// As close(), errors excepted.
   ~Databases();
 
-  /// Opens it if need be. Throws cubby::Error; Errc::invalid_argument for a name that can't be a folder's, Errc::closed after
-  /// close().
+  /// Opens it, and makes it if need be. Throws cubby::Error; Errc::invalid_argument for a name that a store can't be given and
+  /// if there are as many stores as there may be, Errc::closed after close().
   Datastore open(const std::string& name);
+  /// Whether it is open, or is one of the databases, which need no leave to be made.
+  bool knows(const std::string& name) const;
+  /// How many stores there may be besides the databases. Those that are there stay.
+  void limit(std::size_t most) noexcept { most_stores_.store(most, std::memory_order_relaxed); }
   /// Those that are open, by name.
   std::vector<std::pair<std::string, Datastore>> all() const;
   /// Calls `f(name, store)` for each that is open, and for each that will be before anybody gets it. `f` must not call this
@@ -79,6 +87,8 @@ class Databases {
  private:
   void open_folder();
   Datastore open_locked(const std::string& name);
+  bool is_database(std::string_view name) const noexcept;
+  void check_may_be_made(const std::string& name) const;
   bool begin_save(bool in_background);
   std::exception_ptr save_all();
   void end_save(const std::exception_ptr& failure);
@@ -86,6 +96,8 @@ class Databases {
   const std::filesystem::path dir_;
   const std::string prefix_;
   const bool given_;
+  const int databases_;
+  std::atomic<std::size_t> most_stores_;
   Options options_;
 
   mutable std::mutex mutex_;

@@ -196,7 +196,7 @@ bool run_one(Client& client, const CommandSpec& spec, Arguments arguments, Reply
   }
   if (client.in_multi && !spec.has(kImmediate)) {
     client.queued.emplace_back(spec, arguments);
-    client.queued_bytes += client.queued.back().bytes();
+    client.queued_bytes.add(client.queued.back().bytes());
     reply.simple("QUEUED");
     return true;
   }
@@ -297,11 +297,6 @@ struct Running {
 /// Which can't be part of a transaction on keys.
 bool stands_alone(const CommandSpec& spec) noexcept { return spec.has(kWholeStore) || spec.has(kAdmin); }
 
-bool watches_hold(const Client& client) {
-  return std::all_of(client.watches.begin(), client.watches.end(),
-                     [](const Watch& watch) { return watch.store.unchanged(watch.key, watch.version); });
-}
-
 /// As call_command; a user who has become another one since MULTI may not do what the first one may.
 bool run_queued(Client& client, const Running& command, Keyspace& keys, Reply& reply, Events& events) {
   if (std::string text = forbidden(client, *command.spec, command.arguments); !text.empty()) [[unlikely]] {
@@ -346,7 +341,7 @@ bool run_together(Client& client, std::span<const Running> commands, bool watche
   };
   Events events(client.server().notifications() != 0);
   if (keys.empty()) {
-    if (watched && !watches_hold(client)) return false;
+    if (watched && !client.watches.hold()) return false;
     Keyspace keyspace(client.store);
     run_all(keyspace, events);
     if (!events.all().empty()) client.server().notify(client.store_name, events);
@@ -393,7 +388,7 @@ void execute_transaction(Client& client, Reply& reply) {
   // store.
   const std::string first_store = client.store_name;
   bool watched = !client.watches.empty();
-  bool held = !watched || watches_hold(client);
+  bool held = !watched || client.watches.hold();
   for (std::size_t first = 0; first < commands.size() && held;) {
     const CommandSpec& spec = *commands[first].spec;
     if (stands_alone(spec)) {

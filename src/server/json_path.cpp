@@ -13,6 +13,8 @@ namespace {
 
 /// Each further one multiplies what there is to look at by the depth of the value.
 constexpr int kMostDescents = 2;
+/// Values nest less deep by far, and a step takes many times the memory of its text.
+constexpr std::size_t kMostPathSteps = 16'384;
 
 class PathReader {
  public:
@@ -21,7 +23,10 @@ class PathReader {
   std::vector<JsonPath::Step> read() {
     std::vector<JsonPath::Step> steps;
     ++at_;  // the `$`
-    while (at_ < text_.size()) steps.push_back(step());
+    while (at_ < text_.size()) {
+      if (steps.size() == kMostPathSteps) fail("a path may have " + std::to_string(kMostPathSteps) + " steps at most");
+      steps.push_back(step());
+    }
     return steps;
   }
 
@@ -123,6 +128,10 @@ std::optional<std::size_t> place_of(std::int64_t index, std::size_t size) {
 
 }  // namespace
 
+void JsonEffort::fail() {
+  throw CommandError("ERR the path leads through too many values (" + std::to_string(kMostSteps) + " at most)");
+}
+
 JsonPath::JsonPath(std::string_view text)
     : legacy_(!begins_with_root(text)), text_(text), full_text_(full_path(text)), steps_(PathReader(full_text_).read()) {}
 
@@ -139,11 +148,12 @@ JsonPath JsonPath::parent() const {
 /// Follows a path. It goes down with the value, so it is nested no deeper than values are.
 class JsonWalk {
  public:
-  JsonWalk(const JsonPath& path, std::vector<Value>& found, std::size_t most, JsonMatches* matches)
-      : steps_(path.steps()), found_(found), most_(most), matches_(matches) {}
+  JsonWalk(const JsonPath& path, std::vector<Value>& found, std::size_t most, JsonEffort& effort, JsonMatches* matches)
+      : steps_(path.steps()), found_(found), most_(most), effort_(effort), matches_(matches) {}
 
   void walk(const Value& value, std::size_t at = 0) {
     if (found_.size() >= most_) return;
+    effort_.step();
     if (at == steps_.size()) return match(value);
     const JsonPath::Step& step = steps_[at];
     switch (step.kind) {
@@ -165,6 +175,8 @@ class JsonWalk {
 
  private:
   void match(const Value& value) {
+    const std::size_t most = matches_ != nullptr ? JsonEffort::kMostReplaced : JsonEffort::kMostFound;
+    if (found_.size() == most) throw CommandError("ERR the path has too many matches (" + std::to_string(most) + " at most)");
     if (matches_ != nullptr) {
       JsonMatches::Node* node = &matches_->tree_;
       for (const JsonMatches::Place& place : trail_) {
@@ -194,19 +206,26 @@ class JsonWalk {
   const std::vector<JsonPath::Step>& steps_;
   std::vector<Value>& found_;
   const std::size_t most_;
+  JsonEffort& effort_;
   JsonMatches* const matches_;
   std::vector<JsonMatches::Place> trail_;
 };
 
 std::vector<Value> JsonPath::find(const Value& root, std::size_t most) const {
+  JsonEffort effort;
+  return find(root, most, effort);
+}
+
+std::vector<Value> JsonPath::find(const Value& root, std::size_t most, JsonEffort& effort) const {
   std::vector<Value> found;
-  JsonWalk(*this, found, most, nullptr).walk(root);
+  JsonWalk(*this, found, most, effort, nullptr).walk(root);
   return found;
 }
 
 JsonMatches::JsonMatches(const JsonPath& path, Value root) : root_(std::move(root)) {
   // The names in the tree lie in the path, or in the root's block.
-  JsonWalk(path, values_, std::numeric_limits<std::size_t>::max(), this).walk(root_);
+  JsonEffort effort;
+  JsonWalk(path, values_, std::numeric_limits<std::size_t>::max(), effort, this).walk(root_);
 }
 
 JsonMatches::~JsonMatches() = default;

@@ -17,6 +17,27 @@
 
 namespace cubby::server {
 
+/// What one command may do on its way along paths: the time and the memory that it takes are bounded, however the values nest.
+///
+/// Thread safety: as an int.
+class JsonEffort {
+ public:
+  static constexpr std::size_t kMostSteps = std::size_t{1} << 25;
+  /// To be replied about, and to be replaced: the latter take ten times the memory.
+  static constexpr std::size_t kMostFound = std::size_t{1} << 22, kMostReplaced = std::size_t{1} << 20;
+
+  /// Before a value is looked at. Throws CommandError.
+  void step() {
+    if (steps_left_-- == 0) [[unlikely]]
+      fail();
+  }
+
+ private:
+  [[noreturn]] void fail();
+
+  std::size_t steps_left_ = kMostSteps;
+};
+
 /// A path into a JSON value, as the JSON commands take it.
 ///
 ///   $                the value itself           $.name  $['name']  $["name"]     a member
@@ -53,8 +74,10 @@ class JsonPath {
   /// The path without its last step. REQUIRES: not the root.
   JsonPath parent() const;
 
-  /// What it leads to, the outer before the inner; at most `most`.
+  /// What it leads to, the outer before the inner; at most `most`. Throws CommandError if there are more than kMostFound.
   std::vector<Value> find(const Value& root, std::size_t most = std::numeric_limits<std::size_t>::max()) const;
+  /// The same as a part of what a command does.
+  std::vector<Value> find(const Value& root, std::size_t most, JsonEffort& effort) const;
 
  private:
   bool legacy_;
@@ -67,7 +90,7 @@ class JsonPath {
 /// Thread safety: as an int.
 class JsonMatches {
  public:
-  /// The path has to outlive it.
+  /// The path has to outlive it. Throws CommandError if there are more than kMostReplaced.
   JsonMatches(const JsonPath& path, Value root);
   JsonMatches(const JsonMatches&) = delete;
   JsonMatches& operator=(const JsonMatches&) = delete;

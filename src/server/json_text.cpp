@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "server/command.hpp"
@@ -17,12 +19,12 @@ namespace {
 /// Writes text instead of making a larger value of the matches: that could nest too deep.
 class JsonText {
  public:
-  explicit JsonText(const JsonLayout& layout) : layout_(layout) {}
+  JsonText(const JsonLayout& layout, std::size_t most_bytes) : layout_(layout), most_bytes_(most_bytes) {}
 
   void add(const Value& value, std::size_t level) {
     const bool has_parts = (value.is_array() || value.is_object()) && value.size() != 0;
     if (!has_parts || layout_.is_plain()) {
-      text_ += value.to_json();
+      put(value.to_json());
     } else if (value.is_array()) {
       add_array(value.elements(), level);
     } else {
@@ -44,41 +46,46 @@ class JsonText {
     end(']', level);
   }
   void begin(char bracket) {
-    text_ += bracket;
+    put({&bracket, 1});
     first_ = true;
   }
   void add_name(std::string_view name, std::size_t level) {
     begin_part(level);
-    text_ += Value(name).to_json();
-    text_ += ':';
-    text_ += layout_.space;
+    put(Value(name).to_json());
+    put(":");
+    put(layout_.space);
   }
   void end(char bracket, std::size_t level) {
     if (!first_) break_line(level);
     first_ = false;
-    text_ += bracket;
+    put({&bracket, 1});
   }
   std::string take() noexcept { return std::move(text_); }
 
  private:
   void begin_part(std::size_t level) {
-    if (!first_) text_ += ',';
+    if (!first_) put(",");
     first_ = false;
     break_line(level);
   }
   void break_line(std::size_t level) {
-    text_ += layout_.newline;
-    for (; level != 0; --level) text_ += layout_.indent;
+    put(layout_.newline);
+    for (; level != 0; --level) put(layout_.indent);
+  }
+  void put(std::string_view bytes) {
+    if (bytes.size() > most_bytes_ - text_.size()) throw CommandError("ERR the reply would be larger than the output limit");
+    text_ += bytes;
   }
 
   const JsonLayout layout_;
+  const std::size_t most_bytes_;
   std::string text_;
   bool first_ = true;  // nothing has been put yet into the innermost array or object
 };
 
-void add_found(JsonText& text, const JsonPath& path, const Value& document, bool legacy, const std::string& path_in_error,
-               std::size_t level) {
-  const std::vector<Value> found = path.find(document, legacy ? 1 : std::numeric_limits<std::size_t>::max());
+void add_found(JsonText& text, JsonEffort& effort, const JsonPath& path, const Value& document, bool legacy,
+               const std::string& path_in_error, std::size_t level) {
+  const std::vector<Value> found = path.find(document, legacy ? 1 : std::numeric_limits<std::size_t>::max(), effort);
   if (!legacy) return text.add_array(found, level);
   if (found.empty()) fail_no_path(path_in_error);
   text.add(found.front(), level);
@@ -86,19 +93,21 @@ void add_found(JsonText& text, const JsonPath& path, const Value& document, bool
 
 }  // namespace
 
-std::string json_text(const Value& document, const std::vector<JsonPath>& paths, const JsonLayout& layout) {
+std::string json_text(const Value& document, const std::vector<JsonPath>& paths, const JsonLayout& layout,
+                      std::size_t most_bytes) {
   const bool legacy = std::ranges::all_of(paths, &JsonPath::is_legacy);
-  JsonText text(layout);
+  JsonText text(layout, most_bytes);
+  JsonEffort effort;
   if (paths.size() == 1) {
-    add_found(text, paths.front(), document, legacy, paths.front().full_text(), 0);
+    add_found(text, effort, paths.front(), document, legacy, paths.front().full_text(), 0);
     return text.take();
   }
+  std::set<std::string_view> done;
   text.begin('{');
-  for (auto path = paths.begin(); path != paths.end(); ++path) {
-    const auto is_same = [&](const JsonPath& other) { return other.text() == path->text(); };
-    if (std::any_of(paths.begin(), path, is_same)) continue;
-    text.add_name(path->text(), 1);
-    add_found(text, *path, document, legacy, path->text(), 1);
+  for (const JsonPath& path : paths) {
+    if (!done.insert(path.text()).second) continue;
+    text.add_name(path.text(), 1);
+    add_found(text, effort, path, document, legacy, path.text(), 1);
   }
   text.end('}', 0);
   return text.take();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,10 @@ struct JsonLayout {
 };
 
 /// What JSON.GET replies: of one legacy path the value, of one `$` path the array of all matches, of several an object with a
-/// member for each path. Throws CommandError if a legacy path, of legacy paths only, leads nowhere; cubby::Error for a string
-/// that isn't UTF-8.
-std::string json_text(const Value& document, const std::vector<JsonPath>& paths, const JsonLayout& layout);
+/// member for each path. Throws CommandError if a legacy path, of legacy paths only, leads nowhere, and if the text gets larger
+/// than `most_bytes`; cubby::Error for a string that isn't UTF-8.
+std::string json_text(const Value& document, const std::vector<JsonPath>& paths, const JsonLayout& layout,
+                      std::size_t most_bytes);
 
 /// Throws CommandError: the path leads nowhere.
 [[noreturn]] void fail_no_path(const std::string& path);

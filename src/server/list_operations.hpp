@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/arguments.hpp"
 #include "server/command.hpp"
 
 /// What the commands on lists share with their blocking forms.
@@ -21,6 +23,28 @@ End to_end(std::string_view argument);
 
 /// How many elements the key's array has; empty if it is absent. Throws CommandError WRONGTYPE for anything else.
 std::optional<std::size_t> list_length(const Keyspace& keys, std::string_view key);
+
+/// Calls `f(index, element)` for the elements in the range, backwards the last one first, until it returns false.
+///
+/// It reads in stretches, none of which is the whole list if that has two elements: a slice of all of them is kept beside the
+/// list, and counted nowhere. REQUIRES: `keys` is a transaction's; the key holds a list of this length, with the range in it.
+template <class F>
+void walk_elements(const Keyspace& keys, std::string_view key, std::size_t length, Range range, bool backwards, F&& f) {
+  constexpr std::size_t kFirstStretch = 64, kStretch = 4096;
+  // Long lists in sixteen: to find the beginning of a stretch means to walk there.
+  const std::size_t most = std::min(std::max(kStretch, length / 16), (length + 1) / 2);
+  std::size_t stretch = std::min(kFirstStretch, most);
+  for (std::size_t done = 0; done < range.count; stretch = std::min(stretch * 2, most)) {
+    const std::size_t count = std::min(stretch, range.count - done);
+    const std::size_t first = backwards ? range.first + range.count - done - count : range.first + done;
+    const Value elements = keys.slice(key, first, count);
+    for (std::size_t step = 0; step < count; ++step) {
+      const std::size_t at = backwards ? count - 1 - step : step;
+      if (!f(first + at, elements[at])) return;
+    }
+    done += count;
+  }
+}
 
 /// Takes one element and adds the events; empty if there is none. Throws CommandError WRONGTYPE, cubby::Error.
 std::optional<Value> pop_one(Keyspace& keys, Events& events, std::string_view key, End end);

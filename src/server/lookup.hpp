@@ -21,6 +21,13 @@ inline void check_string(const Value& value) {
   if (!is_string(value.type())) fail_wrong_type();
 }
 
+/// Throws CommandError WRONGTYPE for a list, and doesn't look at it: whoever reads a list as one value has it copied, and the
+/// copy stays beside it.
+inline void check_no_list(const Keyspace& keys, std::string_view key) {
+  if (const auto type = keys.type(key); type && is_list(*type)) [[unlikely]]
+    fail_wrong_type();
+}
+
 /// Throws CommandError if a string of `size` bytes mustn't be made.
 inline void check_string_size(Call& call, std::size_t size) {
   // The limit can't be set lower than that, and the settings are a copy.

@@ -19,6 +19,9 @@ std::string new_run_id() {
   return id;
 }
 
+/// To ask clients for touched watches costs more than the memory below that is worth.
+constexpr std::size_t kMuchWatched = std::size_t{4} << 20;
+
 /// The classes of keyspace notifications as bits of a word: those of events, by their letter.
 constexpr std::string_view kEventKinds = "g$lshzxetmdn";
 constexpr std::uint32_t kKeyspaceChannel = 1U << 30;
@@ -102,12 +105,22 @@ void Server::apply(const Settings& settings) {
   slow_after_us_.store(settings.slowlog_log_slower_than, std::memory_order_relaxed);
   notifications_.store(notification_bits(settings.notify_keyspace_events), std::memory_order_relaxed);
   slow_log.limit(settings.slowlog_max_len);
+  databases.limit(settings.max_stores);
   if (on_change) on_change(settings);
 }
 
 void Server::refresh_memory() {
   std::size_t bytes = 0;
   for (const auto& [name, store] : databases.all()) bytes += store.stats().bytes;
+  bytes += client_memory.load(std::memory_order_relaxed);
+  if (watched_memory.load(std::memory_order_relaxed) > kMuchWatched) {
+    for (const std::shared_ptr<Client>& client : clients.all()) {
+      if (client->watches.held_bytes() == 0) continue;
+      client->post([weak = std::weak_ptr<Client>(client)] {
+        if (const auto strong = weak.lock()) strong->watches.give_up_touched();
+      });
+    }
+  }
   used_memory.store(bytes, std::memory_order_relaxed);
 }
 

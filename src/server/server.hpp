@@ -53,6 +53,11 @@ class Server {
     return most != 0 && used_memory.load(std::memory_order_relaxed) > most;
   }
   std::atomic<std::size_t> used_memory{0};
+  /// Of clients, as far as it may grow: queued commands, what they watch, and their buffers, as facts() knows them.
+  std::atomic<std::size_t> client_memory{0};
+  /// Of the values that WATCH keeps, which the stores may have replaced.
+  std::atomic<std::size_t> watched_memory{0};
+  /// Looks at stores and clients anew. If WATCH keeps much, clients give up what has been touched, soon.
   void refresh_memory();
 
   /// Tells subscribers what has happened in a store ("db0").

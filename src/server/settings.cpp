@@ -290,6 +290,8 @@ const std::array kSettings{
     text_setting<&Settings::encryption_key_file>("encryption-key-file", "FILE", "Key of 32 bytes or 64 hex digits", false,
                                                  kStorageGroup),
     number_setting<&Settings::databases, 1, kMostInt>("databases", "COUNT", "Numbers that SELECT takes", false, kStorageGroup),
+    number_setting<&Settings::max_stores, 0, kMostInt>("max-stores", "COUNT", "Stores that CUBBY.USE may make besides them",
+                                                       true, kStorageGroup),
 
     text_setting<&Settings::requirepass>("requirepass", "PASSWORD", "Password of the user default", true, kAccessGroup),
     text_setting<&Settings::users>("users", "FILE", "Users, a line of Redis's ACL rules each", false, kAccessGroup),

@@ -42,6 +42,7 @@ struct Settings {
   std::size_t checkpoint_after = std::size_t{64} << 20;
   std::string encryption_key_file;
   int databases = 16;
+  std::size_t max_stores = 64;  ///< besides the databases
 
   std::string requirepass;
   std::string users;  ///< a file

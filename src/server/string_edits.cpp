@@ -43,6 +43,7 @@ void add_to(Call& call, std::int64_t delta) {
   const std::string_view key = call[1];
   // The store would add to a real too, where Redis has none. If C++ code puts one there right now, its sum is the reply.
   const std::optional<Type> type = call.keys.type(key);
+  if (type && is_list(*type)) fail_wrong_type();
   if (type && *type != Type::integer) {
     call.reply.integer(add_to_text(call, delta));
   } else {
@@ -69,6 +70,7 @@ void run_append(Call& call) {
   const std::string_view key = call[1];
   const std::string_view addition = call[2];
   std::size_t size = addition.size();
+  check_no_list(call.keys, key);
   call.keys.modify(key, [&](std::optional<Value> old) -> std::optional<Value> {
     if (!old) return to_value(addition);
     check_string(*old);
@@ -86,6 +88,7 @@ void run_append(Call& call) {
 
 void run_strlen(Call& call) {
   std::size_t size = 0;
+  check_no_list(call.keys, call[1]);
   const bool found = call.keys.visit(call[1], [&](const Value& value) {
     check_string(value);
     size = ValueBytes(value).view().size();
@@ -106,6 +109,7 @@ void run_getrange(Call& call) {
     if (first > last) return {};
     return bytes.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first + 1));
   };
+  check_no_list(call.keys, call[1]);
   const bool found = call.keys.visit(call[1], [&](const Value& value) {
     check_string(value);
     const ValueBytes bytes(value);
@@ -120,6 +124,7 @@ void run_setrange(Call& call) {
   const std::int64_t place = to_integer(call[2]);
   if (place < 0) throw CommandError("ERR offset is out of range");
   const std::string_view part = call[3];
+  check_no_list(call.keys, key);
   if (part.empty()) {
     // Changes nothing, and makes no key.
     std::size_t size = 0;
@@ -160,6 +165,7 @@ void run_decrby(Call& call) {
 void run_incrbyfloat(Call& call) {
   const std::string_view key = call[1];
   std::string text;
+  check_no_list(call.keys, key);
   call.keys.modify(key, [&](std::optional<Value> old) -> std::optional<Value> {
     long double sum = 0;
     if (old) {

@@ -110,7 +110,8 @@ void apply_command_rule(User& user, bool allow, std::string_view given) {
   };
   for (const CommandSpec* spec : CommandTable::instance().all()) consider(*spec);
   consider(client_administration());
-  user.all_commands = commands.size() == CommandTable::instance().all().size() + 1;
+  consider(store_making());
+  user.all_commands = commands.size() == CommandTable::instance().all().size() + 2;
   if (user.all_commands) commands.clear();
   user.commands = std::move(commands);
   note_command_rule(user.command_rules, allow, what);

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -97,6 +98,17 @@ TEST(Pages, ThePackagedConfigurationHasAllSettingsAsTheyAreByDefault) {
   Settings read;
   read.read(kProject / "packaging" / "cubby.conf");
   EXPECT_NO_THROW(read.check());
+}
+
+TEST(Pages, TheUnitHasAPrivatePlaceForSecrets) {
+  // The minus: it need not be there.
+  const std::vector<std::string> unit = lines_of("packaging/cubby.service");
+  EXPECT_EQ(std::count(unit.begin(), unit.end(), "EnvironmentFile=-/etc/cubby/environment"), 1);
+  for (const char* page : {"packaging/cubby.conf", "docs/serve.md", "packaging/cubby-serve.1"}) {
+    const std::vector<std::string> lines = lines_of(page);
+    const auto names_it = [](const std::string& line) { return line.find("/etc/cubby/environment") != std::string::npos; };
+    EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), names_it)) << page;
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/test_client.hpp"
@@ -106,6 +107,41 @@ TEST_F(CubbyCommands, UseGoesToAnyStore) {
   EXPECT_EQ(run("GET", "k"), as_bulk("other"));
   EXPECT_EQ(run("CUBBY.USE", "../escape").substr(0, 4), "-ERR");
   EXPECT_EQ(run("GET", "k"), as_bulk("other"));
+}
+
+TEST_F(CubbyCommands, UseMakesSoManyStoresAndNoMore) {
+  server.server().change(std::vector<std::pair<std::string, std::string>>{{"max-stores", "2"}});
+  EXPECT_EQ(run("CUBBY.USE", "a"), "+OK\r\n");
+  EXPECT_EQ(run("CUBBY.USE", "b"), "+OK\r\n");
+  constexpr std::string_view kNoMore = ", and no more can be made: max-stores is 2\r\n";
+  EXPECT_EQ(run("CUBBY.USE", "c"), "-ERR open: there is no store c" + std::string(kNoMore));
+  EXPECT_EQ(run("CUBBY.USE", "db16"), "-ERR open: there is no store db16" + std::string(kNoMore)) << "as SELECT ends at 15";
+  EXPECT_EQ(run("CUBBY.USE", "a"), "+OK\r\n");
+  EXPECT_EQ(run("CUBBY.USE", "db15"), "+OK\r\n");
+  EXPECT_EQ(run("SELECT", "14"), "+OK\r\n");
+  server.server().change(std::vector<std::pair<std::string, std::string>>{{"max-stores", "3"}});
+  EXPECT_EQ(run("CUBBY.USE", "c"), "+OK\r\n");
+}
+
+TEST_F(CubbyCommands, ToMakeAStoreTakesMoreThanToUseIt) {
+  EXPECT_EQ(run("CUBBY.USE", "there"), "+OK\r\n");
+  User ann("ann");
+  ann.apply("+@connection");
+  client->user = &ann;
+  EXPECT_EQ(run("CUBBY.USE", "new"), "-NOPERM this user has no permissions to make a store\r\n");
+  EXPECT_EQ(run("CUBBY.USE", "there"), "+OK\r\n");
+  EXPECT_EQ(run("CUBBY.USE", "db7"), "+OK\r\n");
+  ann.apply("+@dangerous");
+  EXPECT_EQ(run("CUBBY.USE", "new"), "+OK\r\n");
+  User bob("bob");
+  bob.apply("+@all");
+  EXPECT_TRUE(bob.all_commands);
+  bob.apply("-@dangerous");
+  client->user = &bob;
+  EXPECT_EQ(run("CUBBY.USE", "newer"), "-NOPERM this user has no permissions to make a store\r\n");
+  bob.apply("+cubby.use");
+  EXPECT_EQ(run("CUBBY.USE", "newer"), "+OK\r\n");
+  client->user = nullptr;
 }
 
 TEST_F(CubbyCommands, SelectCompares) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
@@ -71,7 +72,9 @@ TEST(Databases, ThoseGivenAreServedAndStayOpen) {
 
 TEST(Databases, RefuseNamesThatAreNoFolders) {
   Databases databases{Settings()};
-  for (const char* name : {"", ".", "..", ".hidden", "a/b", "a\nb"}) {
+  // Blanks, what shows nothing or something else, and what looks like a database's number in other output.
+  for (const char* name : {"", ".", "..", ".hidden", "a/b", "a\nb", "0", "12", "a b", "a=b", "0__:x", "\xff", "caf\xc2\x9b",
+                           "a\xc2\xa0", "a\xe2\x80\x8b", "a\xe2\x80\xae", "a\xe3\x80\x80"}) {
     try {
       databases.open(name);
       ADD_FAILURE() << name;
@@ -81,7 +84,23 @@ TEST(Databases, RefuseNamesThatAreNoFolders) {
   }
   EXPECT_THROW(databases.open(std::string("a\0b", 3)), Error);
   EXPECT_THROW(databases.open(std::string(256, 'a')), Error);
-  EXPECT_NO_THROW(databases.open("caf\xc3\xa9 1"));
+  for (const char* name : {"caf\xc3\xa9", "tenant:7", "7a", "a__b", "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x93\xa6"}) {
+    EXPECT_NO_THROW(databases.open(name)) << name;
+  }
+}
+
+TEST(Databases, AFolderThatIsThereIsServedWhateverItsName) {
+  const TemporaryFolder folder;
+  const Settings settings = in_folder(folder);
+  Options options;
+  options.directory = std::filesystem::path(settings.dir) / "a b=1";
+  std::filesystem::create_directories(settings.dir);
+  cubby::open("to be served", options).set("k", 1);
+  cubby::close("to be served");
+  Databases databases(settings);
+  EXPECT_TRUE(databases.knows("a b=1"));
+  EXPECT_FALSE(databases.knows("a b=2"));
+  EXPECT_EQ(databases.open("a b=1").get("k"), Value(1));
 }
 
 TEST(Databases, CloseFreesWhatWasInMemory) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/resp_text.hpp"
@@ -32,6 +33,32 @@ class Dispatch : public ::testing::Test {
   }()};
   const std::shared_ptr<testing::TestClient> client = server.connect();
 };
+
+TEST_F(Dispatch, TheMemoryOfClientsCounts) {
+  server.server().change(std::vector<std::pair<std::string, std::string>>{{"maxmemory", "10mb"}});
+  const auto refused = [&] {
+    server.server().refresh_memory();
+    return client->line("SET a 1") == kOomText;
+  };
+  EXPECT_FALSE(refused());
+  {
+    const auto other = server.connect();
+    other->line("MULTI");
+    other->command({"PUBLISH", "news", std::string(11 << 20, 'x')});
+    EXPECT_TRUE(refused()) << "what it has queued";
+    other->line("DISCARD");
+    EXPECT_FALSE(refused());
+    other->unsent = 11 << 20;
+    other->publish_facts();
+    EXPECT_TRUE(refused()) << "what it hasn't read";
+    other->unsent = 0;
+    other->publish_facts();
+    EXPECT_FALSE(refused());
+    for (int index = 0; index < 100; ++index) other->line("WATCH " + std::string(60'000, 'k') + std::to_string(index));
+    EXPECT_TRUE(refused()) << "the names that it watches";
+  }
+  EXPECT_FALSE(refused()) << "it is gone";
+}
 
 TEST_F(Dispatch, UnknownCommandsShowTheirArguments) {
   EXPECT_EQ(client->line("foo"), "-ERR unknown command 'foo', with args beginning with: \r\n");

@@ -56,6 +56,28 @@ TEST(JsonPath, FindsMembersAndElements) {
   EXPECT_EQ(found_json("5", "$"), "[5]");
 }
 
+TEST(JsonPath, HasNoMoreStepsThanCanLeadAnywhere) {
+  std::string path = "$";
+  for (int step = 0; step < 16'384; ++step) path += ".a";
+  EXPECT_EQ(path_error(path), "none");
+  EXPECT_EQ(path_error(path + "[0]"), "ERR Error occurred on position 32769, a path may have 16384 steps at most");
+}
+
+TEST(JsonPath, GivesUpWhereTheWayIsTooLong) {
+  const JsonPath path("$..*");
+  const Value root = Value::parse("[1,[2,3]]");
+  JsonEffort effort;
+  // What is looked at: each of the five values with `$..*`, and the four below the root as a match.
+  for (std::size_t step = 0; step < JsonEffort::kMostSteps - 9; ++step) effort.step();
+  EXPECT_EQ(path.find(root, 100, effort).size(), 4U);
+  try {
+    path.find(root, 100, effort);
+    ADD_FAILURE();
+  } catch (const CommandError& error) {
+    EXPECT_STREQ(error.what(), "ERR the path leads through too many values (33554432 at most)");
+  }
+}
+
 TEST(JsonPath, FindsAllOfThem) {
   const char* json = R"({"a":{"c":1},"b":[{"c":2},{"c":{"c":3}}],"c":null})";
   EXPECT_EQ(found_json(json, "$.*"), R"([{"c":1},[{"c":2},{"c":{"c":3}}],null])");

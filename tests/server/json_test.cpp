@@ -6,6 +6,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "server/test_client.hpp"
 
@@ -73,6 +75,46 @@ TEST_F(Json, LaysTextOut) {
             bulk_of("{|-\"$.c\":[|--{}|-],|-\"$.a[0]\":[|--1|-]|}"));
   EXPECT_EQ(run("JSON.GET", "k", "INDENT"), "-ERR wrong number of arguments for 'json.get' command\r\n");
   EXPECT_EQ(run("JSON.GET", "k", "FORMAT", "STRING", "."), "-ERR FORMAT argument is not supported on RESP2\r\n");
+}
+
+TEST_F(Json, TheLayoutDoesNotMakeTextsWithoutEnd) {
+  server.server().change(std::vector<std::pair<std::string, std::string>>{{"client-output-buffer-limit", "normal 1000 0 0"}});
+  put("[1,2,3,4,5,6,7,8,9,10]");
+  const std::string indent(90, ' ');
+  EXPECT_EQ(run("JSON.GET", "k", "INDENT", indent, "$[0]"), bulk_of("[" + indent + "1]"));
+  EXPECT_EQ(run("JSON.GET", "k", "INDENT", indent, "$"), "-ERR the reply would be larger than the output limit\r\n");
+  EXPECT_FALSE(client->closing);
+  EXPECT_EQ(run("JSON.GET", "k"), bulk_of("[1,2,3,4,5,6,7,8,9,10]"));
+  for (const char* option : {"INDENT", "NEWLINE", "SPACE"}) {
+    EXPECT_EQ(run("JSON.GET", "none", option, std::string(1024, ' '), "$"), kNil);
+    EXPECT_EQ(run("JSON.GET", "none", option, std::string(1025, ' '), "$"),
+              "-ERR " + std::string(option) + " is longer than 1024 bytes\r\n");
+  }
+}
+
+TEST_F(Json, OneValueDoesNotGrowManifoldWithoutEnd) {
+  server.server().change(std::vector<std::pair<std::string, std::string>>{{"proto-max-bulk-len", "1mb"}});
+  constexpr std::string_view kTooMuch = "-ERR the value would grow by more than proto-max-bulk-len\r\n";
+  const std::string large = '"' + std::string(600'000, 'x') + '"';
+  put("[[],[]]");
+  EXPECT_EQ(run("JSON.SET", "k", "$[*]", large), kTooMuch);
+  EXPECT_EQ(run("JSON.MERGE", "k", "$[*]", large), kTooMuch);
+  EXPECT_EQ(run("JSON.ARRAPPEND", "k", "$[*]", large), kTooMuch);
+  EXPECT_EQ(now(), "[[],[]]");
+  EXPECT_EQ(run("JSON.ARRAPPEND", "k", "$[0]", large), "*1\r\n:1\r\n");
+  EXPECT_EQ(run("JSON.ARRAPPEND", "k", "$[*]", "5"), "*2\r\n:2\r\n:1\r\n");
+}
+
+TEST_F(Json, APathWithTooManyMatchesChangesNothing) {
+  // 200 arrays in one another around 10,000 numbers, each of which is below each of them.
+  std::string nested(200, '[');
+  for (int number = 0; number < 10'000; ++number) nested += number == 0 ? "1" : ",1";
+  nested += std::string(200, ']');
+  put(nested.c_str());
+  const std::string before = now();
+  EXPECT_EQ(run("JSON.NUMINCRBY", "k", "$..*..*", "1"), "-ERR the path has too many matches (1048576 at most)\r\n");
+  EXPECT_EQ(run("JSON.SET", "k", "$..*..*", "1"), "-ERR the path has too many matches (1048576 at most)\r\n");
+  EXPECT_EQ(now(), before);
 }
 
 TEST_F(Json, SetsAtPaths) {

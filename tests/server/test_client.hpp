@@ -89,6 +89,9 @@ class TestClient final : public Client {
     posted_.push_back(std::move(f));
     posted_change_.notify_all();
   }
+  /// What publish_facts() says of the output.
+  std::size_t unsent = 0;
+
   /// Says goodbye, as a connection that is cut.
   void disconnect() { leave(); }
 
@@ -97,6 +100,7 @@ class TestClient final : public Client {
   void complete(ClientFacts& facts) const override {
     facts.address = "127.0.0.1:1";
     facts.local_address = "127.0.0.1:7379";
+    facts.output_bytes = unsent;
   }
 
   void run_posted() {

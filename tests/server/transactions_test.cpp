@@ -216,6 +216,44 @@ TEST_F(Transactions, MuchThatIsQueuedCounts) {
   EXPECT_EQ(client->queued_bytes, 0U);
 }
 
+TEST_F(Transactions, ThereAreSoManyWatchesAndNoMore) {
+  std::vector<std::string> words{"WATCH"};
+  for (std::size_t index = 0; index < Watches::kMost; ++index) words.push_back("k" + std::to_string(index));
+  EXPECT_EQ(client->command(words), kOkText);
+  EXPECT_EQ(client->command(words), kOkText) << "they are known already";
+  EXPECT_EQ(client->line("WATCH another"), "-ERR too many keys are watched (10000 at most)\r\n");
+  EXPECT_EQ(client->line("UNWATCH"), kOkText);
+  EXPECT_EQ(client->line("WATCH another"), kOkText);
+  EXPECT_EQ(server.server().watched_memory, 0U) << "of keys that are absent";
+}
+
+TEST_F(Transactions, WatchesDoNotKeepWhatHasBeenReplaced) {
+  const std::string large(5'000'000, 'x');
+  client->command({"SET", "k", large});
+  client->command({"SET", "l", large});
+  client->line("WATCH k");
+  other->line("WATCH l");
+  EXPECT_GE(server.server().watched_memory, 10'000'000U);
+  server.server().refresh_memory();
+  EXPECT_EQ(client->line("PING"), "+PONG\r\n");  // runs what was posted
+  EXPECT_GE(server.server().watched_memory, 10'000'000U) << "they are there still";
+  client->line("DEL k");
+  server.server().refresh_memory();
+  client->line("PING");
+  other->line("PING");
+  EXPECT_LT(server.server().watched_memory, 6'000'000U);
+  EXPECT_EQ(client->line("WATCH k m"), kOkText);
+  client->line("MULTI");
+  EXPECT_EQ(client->line("EXEC"), kNullArrayText) << "it stays touched";
+  client->line("WATCH k");
+  client->line("MULTI");
+  EXPECT_EQ(client->line("EXEC"), array_text({}));
+  other->line("MULTI");
+  other->line("PING");
+  EXPECT_EQ(other->line("EXEC"), array_text({"+PONG\r\n"}));
+  EXPECT_EQ(server.server().watched_memory, 0U);
+}
+
 /// What WATCH is for: counters that clients read and write again, with SELECT in the transaction or without.
 TEST_F(Transactions, NoIncrementIsLost) {
   constexpr int kClients = 4, kIncrements = 200;
