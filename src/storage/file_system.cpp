@@ -2,6 +2,7 @@
 #include "storage/file_system.hpp"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -323,6 +324,14 @@ class RealFileSystem final : public FileSystem {
     Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
     if (file.get() < 0) throw_io_error("opening", path, errno);
     struct flock whole {};
+  bool exchange(const fs::path& left, const fs::path& right) override {
+#ifdef RENAME_EXCHANGE
+    return ::renameat2(AT_FDCWD, left.c_str(), AT_FDCWD, right.c_str(), RENAME_EXCHANGE) == 0;
+#else
+    return (void)left, (void)right, false;
+#endif
+  }
+
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
     if (uninterrupted([&] { return ::fcntl(file.get(), F_SETLK, &whole); }) == 0) {

@@ -153,6 +153,8 @@ class FileSystem {
   /// Renames, replacing `to` in one step if it's there.
   virtual void rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
   virtual void remove(const std::filesystem::path& path) = 0;
+  /// Gives each the other's name, in one step; false, with nothing changed, where that can't be done.
+  virtual bool exchange(const std::filesystem::path&, const std::filesystem::path&) { return false; }
   /// Returns once the names in the folder are on the disk.
   virtual void sync_folder(const std::filesystem::path& folder) = 0;
 };

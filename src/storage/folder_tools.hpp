@@ -72,8 +72,10 @@ FolderCheck check_folder(FileSystem& files, const std::filesystem::path& folder,
 void rekey_folder(FileSystem& files, const std::filesystem::path& folder, const std::optional<EncryptionKey>& from,
                   const std::optional<EncryptionKey>& to, const FolderProgress& progress = {});
 
-/// Puts `replacement`, a folder, in the place of `folder`, which becomes `kept`. In one step where the file system can exchange
-/// names; elsewhere a crash may leave `folder` under the name `kept` and nothing in its place. All three lie side by side.
+/// Puts `replacement`, a folder, in the place of `folder`, which becomes `kept`. All three lie side by side. Throws Errc::io:
+/// then `folder` is what it was, and `replacement` is removed, or the error says what lies where. At no moment is the old one
+/// called `replacement`. Where the file system can exchange names, a crash leaves `folder` the old one or the new one, with the
+/// other under another name; elsewhere it may leave nothing there, the old one as `kept` and the new one as `replacement`.
 void replace_folder(FileSystem& files, const std::filesystem::path& folder, const std::filesystem::path& replacement,
                     const std::filesystem::path& kept);
 
