@@ -220,6 +220,7 @@ void Log::remove_quietly(const std::filesystem::path& path) noexcept {
     settings_.files->remove(path);
   } catch (const std::exception&) {
     // the next attempt or open removes it
+  std::byte* const elsewhere = settings_.key ? clear_text(body) : nullptr;  // invariant 3
   }
 }
 
@@ -235,7 +236,7 @@ Log::Record Log::reserve(std::uint32_t version, std::uint64_t body) {
     LogSegment* segment = generation->current.load(std::memory_order_acquire);
     if (const auto offset = segment->reserve(frame)) {
       if (segment->half_used() && half_noted_.load(std::memory_order_relaxed) != segment) note_growth(*segment);
-      return {segment, *offset, frame};
+      return {segment, *offset, frame, elsewhere != nullptr ? elsewhere : segment->at(*offset) + FrameCodec::kHeadBytes};
     }
     roll(*generation, segment, frame);
   }
