@@ -107,7 +107,9 @@ class Log {
   void acknowledge(const LogPlace& place);
   /// Whether a call has to be acknowledged: with Sync::always, and with an interval while the disk can't keep up with it, so
   /// that no more is lost with the power than was promised.
-  bool waits_for_disk() const noexcept { return settings_.sync.is_always() || behind_.load(std::memory_order_relaxed); }
+  bool waits_for_disk() const noexcept {
+    return settings_.sync.is_always() || (watched_.load(std::memory_order_relaxed) && is_behind());
+  }
 
   /// Why nothing can be written any more; empty if all is well.
   std::string failure() const;
@@ -162,6 +164,12 @@ class Log {
   void put_back(std::unique_ptr<LogWindow> window, std::uint64_t used) noexcept;
   void remove_quietly(const std::filesystem::path& path) noexcept;
   void note_dirty() noexcept;
+  /// What was appended an interval ago isn't synced. For writers to find out, as each thread of the log's may be stuck in the
+  /// disk.
+  bool is_behind() const noexcept;
+  void watch() noexcept;
+  /// What was appended before `start` is synced.
+  void note_synced_before(std::int64_t start) noexcept;
   void note_growth(LogSegment& segment) noexcept;
   void run_syncs();
   void run_segments();
@@ -181,7 +189,7 @@ class Log {
   std::atomic<bool> failed_{false};
   std::atomic<bool> dirty_{false};                    ///< something was appended since the last sync began
   std::atomic<std::int64_t> unsynced_since_{kNever};  ///< when that was
-  std::atomic<bool> behind_{false};                   ///< what was appended twice the interval ago isn't synced
+  std::atomic<bool> watched_{false};                  ///< a sync is running, and writers look at the clock
   std::atomic<bool> grown_{false};                    ///< a segment is half used
   std::atomic<LogSegment*> half_noted_{nullptr};      ///< whose half was noted last
 
