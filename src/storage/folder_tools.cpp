@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/folder_tools.hpp"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +13,8 @@
 #include <system_error>
 
 #include <cubby/error.hpp>
+
+#include "storage/file_lock.hpp"
 
 namespace cubby::detail {
 
@@ -75,17 +75,7 @@ bool holds_store(FileSystem& files, const fs::path& folder) {
                      [](const auto& each) { return each.second && each.second->kind != FileName::Kind::temporary; });
 }
 
-std::optional<std::int64_t> lock_holder(const fs::path& folder) {
-  const int file = ::open((folder / kLockName).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return std::nullopt;
-  struct flock holder {};
-  holder.l_type = F_WRLCK;
-  holder.l_whence = SEEK_SET;
-  const bool held = ::fcntl(file, F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK;
-  ::close(file);
-  if (!held) return std::nullopt;
-  return std::max<std::int64_t>(holder.l_pid, 0);
-}
+std::optional<std::int64_t> lock_holder(const fs::path& folder) { return file_lock_holder(folder / kLockName); }
 
 FolderFigures look_at_folder(FileSystem& files, const fs::path& folder) {
   FolderFigures figures;

@@ -24,8 +24,7 @@ using FolderProgress = std::function<void(std::uint64_t done, std::uint64_t all)
 /// Whether the folder holds files of a durable store, be they sound or not.
 bool holds_store(FileSystem& files, const std::filesystem::path& folder);
 
-/// The process that has the folder open for writing; 0 if the kernel doesn't tell which (another container's). Empty: none.
-/// Changes nothing. REQUIRES: this process doesn't hold the lock, as it would lose it.
+/// The process that has the folder open for writing: see file_lock_holder(). REQUIRES: this process doesn't hold the lock.
 std::optional<std::int64_t> lock_holder(const std::filesystem::path& folder);
 
 struct FolderFigures {
