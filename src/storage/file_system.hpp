@@ -144,8 +144,8 @@ class FileSystem {
   virtual void make_folder(const std::filesystem::path& folder) = 0;
 
   /// Makes the process the only one that holds a lock on this file, which is made if need be. Throws Errc::locked with the
-  /// other's process id. It is held as long as the process lives, not by its forked children. A process that opens and closes
-  /// the file otherwise meanwhile still holds it, but others aren't told its id any more.
+  /// other's process id. Forked children don't hold it. A process that opens and closes the file otherwise meanwhile keeps it,
+  /// but others aren't told its id any more.
   virtual std::unique_ptr<Lock> lock(const std::filesystem::path& path) = 0;
 
   /// Which run of the machine this is: another text after each start, of 36 characters at most.
