@@ -163,11 +163,11 @@ Result run_repair(const Invocation& in, const MendingOptions& chosen) {
   // The new folder is whole and on the disk before it takes the name, and the old one only changes its name.
   try {
     salvage->write(replacement);
-    detail::replace_folder(real_file_system(), folder, replacement, kept);
   } catch (...) {
     fs::remove_all(replacement, error);
     throw;
   }
+  detail::replace_folder(real_file_system(), folder, replacement, kept);
   const char* state = salvage->report().keys == 0 ? "an empty store now" : "sound again";
   return {fmt::format("{} is {}; the damaged folder is kept as {}\n", in.dir, state, kept.string())};
 }
@@ -204,7 +204,9 @@ void add_mending_commands(CLI::App& app, Invocation& in) {
                          "  cubby check sessions || cubby repair sessions\n"
                          "Shows what is lost and asks. The damaged folder is kept beside the new one, as\n"
                          "sessions.damaged-YYYYMMDD-hhmmss. Does nothing to a folder that is sound, or in use.\n"
-                         "(A repair that was killed may leave a sessions.repaired-* behind, which can go.)\n"
+                         "(A repair that was killed may leave a folder too many: cubby check tells which is\n"
+                         "sound. One called sessions.repaired-* never is the damaged one; it can go, or if there\n"
+                         "is no sessions any more, be renamed to that.)\n"
                          "Exits with 1 if you say no.",
                          run_repair);
   repair.add_flag("--yes", chosen->yes, "Don't ask");

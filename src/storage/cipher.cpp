@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 namespace cubby::detail {
 
@@ -46,25 +48,31 @@ class Context {
   std::uint64_t cipher_ = 0;
 };
 
-/// Both directions work in place. EVP takes lengths as int.
-bool crypt(EVP_CIPHER_CTX* context, std::span<const std::byte> extra, std::span<std::byte> bytes) noexcept {
+/// Both directions work in place too. EVP takes lengths as int.
+bool crypt(EVP_CIPHER_CTX* context, std::span<const std::byte> extra, std::span<const std::byte> bytes,
+           std::byte* to) noexcept {
   constexpr std::size_t kAtOnce = std::size_t{1} << 30;
   int length = 0;
   if (EVP_CipherUpdate(context, nullptr, &length, raw(extra.data()), static_cast<int>(extra.size())) != 1) return false;
   while (!bytes.empty()) {
     const auto part = bytes.first(std::min(bytes.size(), kAtOnce));
-    if (EVP_CipherUpdate(context, raw(part.data()), &length, raw(part.data()), static_cast<int>(part.size())) != 1)
-      return false;
+    if (EVP_CipherUpdate(context, raw(to), &length, raw(part.data()), static_cast<int>(part.size())) != 1) return false;
     bytes = bytes.subspan(part.size());
+    to += part.size();
   }
   return true;
 }
 
-/// A thread's contexts. They outlive the thread's own objects, whose destructors may still use stores, and at the end of the
-/// process the main thread's are never freed, as stores are closed after them.
+constexpr std::size_t kLeastText = 4 << 10;
+constexpr std::size_t kMostTextKept = 1 << 20;
+
+/// A thread's contexts, and its clear text. They outlive the thread's own objects, whose destructors may still use stores, and
+/// at the end of the process the main thread's are never freed, as stores are closed after them.
 struct Contexts {
   Context encrypting;
   Context decrypting;
+  std::unique_ptr<std::byte[]> text;
+  std::size_t text_room = 0;
 };
 
 Contexts& contexts() {
@@ -112,15 +120,35 @@ void fill_randomly(std::span<std::byte> bytes) {
   }
 }
 
+std::byte* clear_text(std::size_t bytes) {
+  Contexts& mine = contexts();
+  if (mine.text_room < bytes) [[unlikely]] {
+    const std::size_t room = bytes > kMostTextKept ? bytes : std::max(std::bit_ceil(bytes), kLeastText);
+    mine.text_room = 0;
+    mine.text.reset();  // first: there may not be room for both
+    mine.text = std::make_unique_for_overwrite<std::byte[]>(room);
+    mine.text_room = room;
+  }
+  return mine.text.get();
+}
+
+void drop_clear_text() noexcept {
+  Contexts& mine = contexts();
+  if (mine.text_room <= kMostTextKept) [[likely]]
+    return;
+  mine.text.reset();
+  mine.text_room = 0;
+}
+
 Cipher::Cipher(const EncryptionKey& key, std::span<const std::byte> header)
     : key_(authenticate(key, header)), number_(ciphers.fetch_add(1, std::memory_order_relaxed) + 1) {}
 
-void Cipher::encrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
+void Cipher::encrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<const std::byte> bytes, std::byte* to,
                      std::span<std::byte, kTagBytes> tag) const noexcept {
   EVP_CIPHER_CTX* context = contexts().encrypting.ready(number_, key_, offset, true);
   int length = 0;
   unsigned char none[16];
-  check(crypt(context, extra, bytes) && EVP_CipherFinal_ex(context, none, &length) == 1 &&
+  check(crypt(context, extra, bytes, to) && EVP_CipherFinal_ex(context, none, &length) == 1 &&
         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, static_cast<int>(tag.size()), tag.data()) == 1);
 }
 
@@ -142,7 +170,8 @@ bool Cipher::decrypt(std::uint64_t offset, std::span<const std::byte> extra, std
   unsigned char none[16];
   unsigned char expected[kTagBytes];
   std::memcpy(expected, tag.data(), sizeof expected);
-  return crypt(context, extra, bytes) && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, sizeof expected, expected) == 1 &&
+  return crypt(context, extra, bytes, bytes.data()) &&
+         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, sizeof expected, expected) == 1 &&
          EVP_CipherFinal_ex(context, none, &length) == 1;
 }
 

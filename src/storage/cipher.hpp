@@ -25,6 +25,12 @@ std::array<std::byte, 32> authenticate(std::span<const std::byte> key, std::span
 /// Random bytes from the kernel.
 void fill_randomly(std::span<std::byte> bytes);
 
+/// The calling thread's memory for what it is about to encrypt: a mapped file is a file, whatever stands there gets to the disk
+/// or outlives the process at any moment. Good until the thread asks again. Throws std::bad_alloc.
+std::byte* clear_text(std::size_t bytes);
+/// It is done with, and the thread keeps it only if there isn't much of it.
+void drop_clear_text() noexcept;
+
 class Cipher {
  public:
   static constexpr std::size_t kTagBytes = 16;
@@ -32,8 +38,9 @@ class Cipher {
   /// For the file with this header.
   Cipher(const EncryptionKey& key, std::span<const std::byte> header);
 
-  /// Encrypts `bytes` in place. `extra` is authenticated with them. Out of memory ends the process.
-  void encrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,
+  /// Encrypts `bytes` to `to`, where they may stand already. Nothing else is stored there, at no moment. `extra` is
+  /// authenticated with them. Out of memory ends the process.
+  void encrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<const std::byte> bytes, std::byte* to,
                std::span<std::byte, kTagBytes> tag) const noexcept;
   /// The reverse; false, with `bytes` spoilt, if they aren't what was encrypted.
   [[nodiscard]] bool decrypt(std::uint64_t offset, std::span<const std::byte> extra, std::span<std::byte> bytes,

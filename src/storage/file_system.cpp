@@ -2,6 +2,7 @@
 #include "storage/file_system.hpp"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include <utility>
 
 #include <cubby/error.hpp>
+
+#include "storage/file_lock.hpp"
 
 namespace cubby::detail {
 namespace {
@@ -192,16 +195,6 @@ class RealMappedFile final : public FileSystem::MappedFile {
   std::byte* address_ = nullptr;
 };
 
-/// A POSIX record lock: it belongs to the process, ends with it whatever way it dies, isn't inherited by forked children, and
-/// the kernel knows whose it is.
-class RealLock final : public FileSystem::Lock {
- public:
-  explicit RealLock(Descriptor descriptor) noexcept : descriptor_(std::move(descriptor)) {}
-
- private:
-  Descriptor descriptor_;
-};
-
 class RealFileSystem final : public FileSystem {
  public:
   std::optional<Status> status(const fs::path& path) override {
@@ -319,23 +312,7 @@ class RealFileSystem final : public FileSystem {
     if (!made || made->kind != Kind::folder) throw_io_error("making the folder", folder, ENOTDIR);
   }
 
-  std::unique_ptr<Lock> lock(const fs::path& path) override {
-    Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
-    if (file.get() < 0) throw_io_error("opening", path, errno);
-    struct flock whole {};
-    whole.l_type = F_WRLCK;
-    whole.l_whence = SEEK_SET;
-    if (uninterrupted([&] { return ::fcntl(file.get(), F_SETLK, &whole); }) == 0) {
-      return std::make_unique<RealLock>(std::move(file));
-    }
-    if (errno != EACCES && errno != EAGAIN) throw_io_error("locking", path, errno);
-    struct flock holder = whole;
-    std::string by = "another process";
-    if (::fcntl(file.get(), F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK && holder.l_pid > 0) {
-      by = "process " + std::to_string(holder.l_pid);
-    }
-    throw Error(Errc::locked, path.parent_path().string() + " is in use by " + by + "; close it there, or open it read_only");
-  }
+  std::unique_ptr<Lock> lock(const fs::path& path) override { return lock_file(path); }
 
   std::string boot_id() override {
     std::string id = read("/proc/sys/kernel/random/boot_id").value_or(std::string());
@@ -345,6 +322,14 @@ class RealFileSystem final : public FileSystem {
 
   void rename(const fs::path& from, const fs::path& to) override {
     if (::rename(from.c_str(), to.c_str()) < 0) throw_io_error("renaming " + from.string() + " to", to, errno);
+  }
+
+  bool exchange(const fs::path& left, const fs::path& right) override {
+#ifdef RENAME_EXCHANGE
+    return ::renameat2(AT_FDCWD, left.c_str(), AT_FDCWD, right.c_str(), RENAME_EXCHANGE) == 0;
+#else
+    return (void)left, (void)right, false;
+#endif
   }
 
   void remove(const fs::path& path) override {

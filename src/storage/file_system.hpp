@@ -144,7 +144,8 @@ class FileSystem {
   virtual void make_folder(const std::filesystem::path& folder) = 0;
 
   /// Makes the process the only one that holds a lock on this file, which is made if need be. Throws Errc::locked with the
-  /// other's process id. A process may hold a lock once, and must not open the file otherwise meanwhile.
+  /// other's process id. Forked children don't hold it. A process that opens and closes the file otherwise meanwhile keeps it,
+  /// but others aren't told its id any more.
   virtual std::unique_ptr<Lock> lock(const std::filesystem::path& path) = 0;
 
   /// Which run of the machine this is: another text after each start, of 36 characters at most.
@@ -152,6 +153,8 @@ class FileSystem {
 
   /// Renames, replacing `to` in one step if it's there.
   virtual void rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
+  /// Gives each the other's name, in one step; false, with nothing changed, where that can't be done.
+  virtual bool exchange(const std::filesystem::path&, const std::filesystem::path&) { return false; }
   virtual void remove(const std::filesystem::path& path) = 0;
   /// Returns once the names in the folder are on the disk.
   virtual void sync_folder(const std::filesystem::path& folder) = 0;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/folder_tools.hpp"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +13,8 @@
 #include <system_error>
 
 #include <cubby/error.hpp>
+
+#include "storage/file_lock.hpp"
 
 namespace cubby::detail {
 
@@ -75,17 +75,7 @@ bool holds_store(FileSystem& files, const fs::path& folder) {
                      [](const auto& each) { return each.second && each.second->kind != FileName::Kind::temporary; });
 }
 
-std::optional<std::int64_t> lock_holder(const fs::path& folder) {
-  const int file = ::open((folder / kLockName).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return std::nullopt;
-  struct flock holder {};
-  holder.l_type = F_WRLCK;
-  holder.l_whence = SEEK_SET;
-  const bool held = ::fcntl(file, F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK;
-  ::close(file);
-  if (!held) return std::nullopt;
-  return std::max<std::int64_t>(holder.l_pid, 0);
-}
+std::optional<std::int64_t> lock_holder(const fs::path& folder) { return file_lock_holder(folder / kLockName); }
 
 FolderFigures look_at_folder(FileSystem& files, const fs::path& folder) {
   FolderFigures figures;
@@ -398,22 +388,48 @@ void rekey_folder(FileSystem& files, const fs::path& folder, const std::optional
 }
 
 void replace_folder(FileSystem& files, const fs::path& folder, const fs::path& replacement, const fs::path& kept) {
-  bool exchanged = false;
-#ifdef RENAME_EXCHANGE
-  exchanged = ::renameat2(AT_FDCWD, replacement.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0;
-#endif
-  if (exchanged) {
+  const auto fail = [](const std::exception& why, const std::string& state) {
+    throw Error(Errc::io, std::string(why.what()) + "; " + state);
+  };
+  // The new one takes the old one's future name first: then one exchange is all, and no moment has the old one elsewhere.
+  const auto drop_new = [&](const std::exception& why, const fs::path& lies) {
+    std::error_code error;
+    fs::remove_all(lies, error);
+    fail(why, folder.string() + " is what it was" + (error ? ", and " + lies.string() + " can go" : std::string()));
+  };
+  try {
     files.rename(replacement, kept);
-  } else {
-    files.rename(folder, kept);
+  } catch (const std::exception& why) {
+    drop_new(why, replacement);
+  }
+  if (!files.exchange(kept, folder)) {
+    try {
+      files.rename(kept, replacement);
+    } catch (const std::exception& why) {
+      drop_new(why, kept);
+    }
+    try {
+      files.rename(folder, kept);
+    } catch (const std::exception& why) {
+      drop_new(why, replacement);
+    }
     try {
       files.rename(replacement, folder);
-    } catch (...) {
-      files.rename(kept, folder);
-      throw;
+    } catch (const std::exception& why) {
+      try {
+        files.rename(kept, folder);
+      } catch (const std::exception&) {
+        fail(why,
+             kept.string() + " is what was " + folder.string() + ", and " + replacement.string() + " what was to replace it");
+      }
+      drop_new(why, replacement);
     }
   }
-  files.sync_folder(folder.parent_path());
+  try {
+    files.sync_folder(folder.parent_path());
+  } catch (const std::exception& why) {
+    fail(why, folder.string() + " is the new one, and " + kept.string() + " the old one; a loss of power may still undo that");
+  }
 }
 
 }  // namespace cubby::detail

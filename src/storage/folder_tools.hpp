@@ -24,8 +24,7 @@ using FolderProgress = std::function<void(std::uint64_t done, std::uint64_t all)
 /// Whether the folder holds files of a durable store, be they sound or not.
 bool holds_store(FileSystem& files, const std::filesystem::path& folder);
 
-/// The process that has the folder open for writing; 0 if the kernel doesn't tell which (another container's). Empty: none.
-/// Changes nothing. REQUIRES: this process doesn't hold the lock, as it would lose it.
+/// The process that has the folder open for writing: see file_lock_holder(). REQUIRES: this process doesn't hold the lock.
 std::optional<std::int64_t> lock_holder(const std::filesystem::path& folder);
 
 struct FolderFigures {
@@ -72,8 +71,10 @@ FolderCheck check_folder(FileSystem& files, const std::filesystem::path& folder,
 void rekey_folder(FileSystem& files, const std::filesystem::path& folder, const std::optional<EncryptionKey>& from,
                   const std::optional<EncryptionKey>& to, const FolderProgress& progress = {});
 
-/// Puts `replacement`, a folder, in the place of `folder`, which becomes `kept`. In one step where the file system can exchange
-/// names; elsewhere a crash may leave `folder` under the name `kept` and nothing in its place. All three lie side by side.
+/// Puts `replacement`, a folder, in the place of `folder`, which becomes `kept`. All three lie side by side. Throws Errc::io:
+/// then `folder` is what it was, and `replacement` is removed, or the error says what lies where. At no moment is the old one
+/// called `replacement`. Where the file system can exchange names, a crash leaves `folder` the old one or the new one, with the
+/// other under another name; elsewhere it may leave nothing there, the old one as `kept` and the new one as `replacement`.
 void replace_folder(FileSystem& files, const std::filesystem::path& folder, const std::filesystem::path& replacement,
                     const std::filesystem::path& kept);
 

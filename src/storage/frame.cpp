@@ -56,11 +56,13 @@ std::uint64_t FrameCodec::note_check(std::uint64_t synced) const noexcept {
   return XXH3_64bits(words, sizeof words);
 }
 
-std::uint64_t FrameCodec::close(std::span<std::byte> frame, std::uint64_t head, std::uint64_t offset) const noexcept {
+std::uint64_t FrameCodec::close(std::span<std::byte> frame, std::uint64_t head, std::uint64_t offset,
+                                const std::byte* body) const noexcept {
   if (cipher_) {
-    const auto body = frame.subspan(kHeadBytes, frame.size() - overhead());
-    cipher_->encrypt(offset, std::as_bytes(std::span(&head, 1)), body,
+    std::byte* const to = frame.data() + kHeadBytes;
+    cipher_->encrypt(offset, std::as_bytes(std::span(&head, 1)), {body, frame.size() - overhead()}, to,
                      frame.subspan(frame.size() - kMarkBytes - Cipher::kTagBytes).first<Cipher::kTagBytes>());
+    if (body != to) drop_clear_text();
   }
   return checksum(frame.subspan(kHeadBytes, frame.size() - kHeadBytes - kMarkBytes), head, offset);
 }

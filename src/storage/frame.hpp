@@ -67,7 +67,13 @@ class FrameCodec {
 
   /// Encrypts the body of the frame with this head, if the file is encrypted; the mark, to be stored last. Doesn't look at
   /// where the head stands: in a log others may be looking at it too.
-  std::uint64_t close(std::span<std::byte> frame, std::uint64_t head, std::uint64_t offset) const noexcept;
+  std::uint64_t close(std::span<std::byte> frame, std::uint64_t head, std::uint64_t offset) const noexcept {
+    return close(frame, head, offset, frame.data() + kHeadBytes);
+  }
+  /// The same with a body that stands in clear_text(), and gets to the frame encrypted only; it is dropped then. In a file that
+  /// isn't encrypted it stands in the frame.
+  std::uint64_t close(std::span<std::byte> frame, std::uint64_t head, std::uint64_t offset,
+                      const std::byte* body) const noexcept;
   /// What stands for the mark where a frame was begun and never completed, so that nobody waits for it any more.
   std::uint64_t void_mark(std::uint64_t head, std::uint64_t offset) const noexcept;
   /// The mark of an end. REQUIRES: end_size() has room for one.

@@ -173,11 +173,6 @@ void Log::adopt(Generation& generation, std::unique_ptr<LogSegment> segment) {
 void Log::roll(Generation& generation, LogSegment* full, std::uint64_t frame) {
   const std::lock_guard lock(rolling_);
   if (generation.current.load(std::memory_order_acquire) != full) return;  // somebody has
-  if (syncs_by_itself_) {
-    const std::int64_t since = unsynced_since_.load(std::memory_order_relaxed);
-    const std::int64_t interval = settings_.sync.length().count();
-    if (since != kNever && (now() - since) / 2 > interval) behind_.store(true, std::memory_order_relaxed);
-  }
   if (spare_ != nullptr && spare_->generation() == generation.number) {
     LogSegment* spare = spare_.get();
     const bool fits = spare->can_hold(frame);
@@ -225,6 +220,7 @@ void Log::remove_quietly(const std::filesystem::path& path) noexcept {
 
 Log::Record Log::reserve(std::uint32_t version, std::uint64_t body) {
   const std::uint64_t frame = frame_size(body);
+  std::byte* const elsewhere = settings_.key ? clear_text(body) : nullptr;  // invariant 3
   for (;;) {
     if (failed()) {
       throw Error(Errc::read_only,
@@ -235,7 +231,7 @@ Log::Record Log::reserve(std::uint32_t version, std::uint64_t body) {
     LogSegment* segment = generation->current.load(std::memory_order_acquire);
     if (const auto offset = segment->reserve(frame)) {
       if (segment->half_used() && half_noted_.load(std::memory_order_relaxed) != segment) note_growth(*segment);
-      return {segment, *offset, frame};
+      return {segment, *offset, frame, elsewhere != nullptr ? elsewhere : segment->at(*offset) + FrameCodec::kHeadBytes};
     }
     roll(*generation, segment, frame);
   }
@@ -244,8 +240,36 @@ Log::Record Log::reserve(std::uint32_t version, std::uint64_t body) {
 void Log::note_dirty() noexcept {
   if (dirty_.exchange(true, std::memory_order_seq_cst)) return;
   std::int64_t none = kNever;
-  unsynced_since_.compare_exchange_strong(none, now(), std::memory_order_relaxed);
+  unsynced_since_.compare_exchange_strong(none, now(), std::memory_order_seq_cst);  // with note_synced_before()
   syncs_.wake();
+}
+
+void Log::note_synced_before(std::int64_t start) noexcept {
+  // What is not synced yet came after the start.
+  unsynced_since_.store(start, std::memory_order_seq_cst);
+  std::int64_t since = start;
+  if (!dirty_.load(std::memory_order_seq_cst)) {
+    unsynced_since_.compare_exchange_strong(since, kNever, std::memory_order_seq_cst);
+    since = kNever;
+    // Who has made it dirty meanwhile may have found a time there, and left it to that.
+    if (dirty_.load(std::memory_order_seq_cst)) {
+      unsynced_since_.compare_exchange_strong(since, start, std::memory_order_seq_cst);
+      since = start;
+    }
+  }
+  // The next begins right away if this one has taken its time.
+  const bool slow = now() - start > settings_.sync.length().count() / 4;
+  watched_.store(syncs_by_itself_ && slow && since != kNever, std::memory_order_relaxed);
+}
+
+bool Log::is_behind() const noexcept {
+  const std::int64_t since = unsynced_since_.load(std::memory_order_relaxed);
+  const std::int64_t interval = settings_.sync.length().count();
+  return since < kNever - interval && is_past(since + interval);
+}
+
+void Log::watch() noexcept {
+  if (syncs_by_itself_) watched_.store(true, std::memory_order_relaxed);
 }
 
 void Log::note_growth(LogSegment& segment) noexcept {
@@ -347,7 +371,9 @@ void Log::fail_all(const std::string& why) noexcept {
 }
 
 bool Log::sync_pass(std::vector<Parker*>& settled) noexcept {
+  watch();  // who holds the lock may be stuck
   const std::lock_guard lock(syncing_);
+  watch();  // the one before has ended that
   if (failed()) return false;
   try {
     return sync_all(settled);
@@ -375,6 +401,7 @@ bool Log::sync_all(std::vector<Parker*>& settled) {
   }
   settings_.wait_for_publishers();  // invariant 1
   bool synced = false;
+  bool covers_all = true;
   for (const Goal& goal : goals) {
     LogSegment& segment = *goal.segment;
     if (goal.tail > segment.synced() || !segment.note_is_synced()) {
@@ -391,12 +418,14 @@ bool Log::sync_all(std::vector<Parker*>& settled) {
       }
     }
     settle({std::uint64_t{segment.generation()} << 32 | segment.number(), goal.tail}, settled);
-    if (!goal.ended) break;  // invariant 3
+    if (!goal.ended) {
+      covers_all = &goal == &goals.back() || goals.back().tail == kSegmentStart;
+      break;  // invariant 4
+    }
     if (segment.note_is_synced() && !segment.has_memory()) segment.close();
   }
-  // What is not synced yet came after the start.
-  unsynced_since_.store(dirty_.load(std::memory_order_seq_cst) ? start : kNever, std::memory_order_relaxed);
-  behind_.store(false, std::memory_order_relaxed);
+  // Else an earlier generation hasn't ended: what is in the later one is as old as it was.
+  covers_all ? note_synced_before(start) : watch();
   return synced;
 }
 
@@ -452,11 +481,12 @@ void Log::run_segments() {
 void Log::run_syncs() {
   std::int64_t next_sync = kNever;
   std::int64_t took = 0;  // the last sync
-  // So that what was appended first is on the disk when its interval is over.
+  // So that what was appended first is on the disk when its interval is over: writers would have to wait then. A quarter of it
+  // is for syncs that take longer than the last.
   const auto next = [&] {
     const std::int64_t since = std::min(unsynced_since_.load(std::memory_order_relaxed), now());
     const std::int64_t interval = settings_.sync.length().count();
-    return since > kNever - interval ? kNever : since + std::max(interval - took, interval / 4);
+    return since > kNever - interval ? kNever : since + std::max(interval - interval / 4 - took, interval / 4);
   };
   std::vector<Parker*> settled;
   while (syncs_.flag.begin_turn()) {

@@ -14,7 +14,8 @@
 ///  1. A record is reserved and completed (or discarded) within one PublishingGuard. So once all publishers that were running
 ///     have ended, everything below a tail that was read before is complete.
 ///  2. A segment is ended only after its successor exists, and the successor of a generation exists before it is ended.
-///  3. What is acknowledged as synced: all before it, in the order of generations, segments and offsets, is complete and on the
+///  3. With a key, a body stands in no file and no mapped memory before it is encrypted.
+///  4. What is acknowledged as synced: all before it, in the order of generations, segments and offsets, is complete and on the
 ///     disk. A generation that was not ended keeps later ones from being acknowledged.
 ///
 /// Thread safety: reserve(), complete(), discard() within a PublishingGuard, by any threads; acknowledge() outside; the rest by
@@ -71,7 +72,9 @@ class Log {
     LogSegment* segment = nullptr;
     std::uint64_t offset = 0;
     std::uint64_t frame = 0;
-    std::byte* body() const noexcept { return segment->at(offset) + FrameCodec::kHeadBytes; }
+    std::byte* text = nullptr;
+    /// Where the body is to be written. Memory of the file's, or where that is encrypted, the thread's own.
+    std::byte* body() const noexcept { return text; }
     LogPlace end() const noexcept { return {std::uint64_t{segment->generation()} << 32 | segment->number(), offset + frame}; }
   };
 
@@ -83,14 +86,18 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   /// Room for a record with a body of `body` bytes (a multiple of 8). Throws Errc::io if the disk is full, Errc::read_only once
-  /// a sync has failed; nothing has changed then.
+  /// a sync has failed, std::bad_alloc; nothing has changed then. REQUIRES: the thread has completed or discarded what it had
+  /// reserved before, in any log, unless it never will.
   Record reserve(std::uint32_t version, std::uint64_t body);
   void complete(const Record& record) noexcept {
-    record.segment->complete(record.offset, record.frame);
+    record.segment->complete(record.offset, record.frame, record.text);
     // seq_cst: with the exchange in sync_pass(), which reads the tail after it, as this comes after the tail was moved
     if (syncs_by_itself_ && !dirty_.load(std::memory_order_seq_cst)) note_dirty();
   }
-  void discard(const Record& record) noexcept { record.segment->discard(record.offset, record.frame); }
+  void discard(const Record& record) noexcept {
+    record.segment->discard(record.offset, record.frame);
+    if (settings_.key) drop_clear_text();
+  }
   /// Of a body of this size.
   std::uint64_t frame_size(std::uint64_t body) const noexcept {
     return body + FrameCodec::kHeadBytes + FrameCodec::kMarkBytes + (settings_.key ? Cipher::kTagBytes : 0);
@@ -100,7 +107,9 @@ class Log {
   void acknowledge(const LogPlace& place);
   /// Whether a call has to be acknowledged: with Sync::always, and with an interval while the disk can't keep up with it, so
   /// that no more is lost with the power than was promised.
-  bool waits_for_disk() const noexcept { return settings_.sync.is_always() || behind_.load(std::memory_order_relaxed); }
+  bool waits_for_disk() const noexcept {
+    return settings_.sync.is_always() || (watched_.load(std::memory_order_relaxed) && is_behind());
+  }
 
   /// Why nothing can be written any more; empty if all is well.
   std::string failure() const;
@@ -155,6 +164,12 @@ class Log {
   void put_back(std::unique_ptr<LogWindow> window, std::uint64_t used) noexcept;
   void remove_quietly(const std::filesystem::path& path) noexcept;
   void note_dirty() noexcept;
+  /// What was appended an interval ago isn't synced. For writers to find out, as each thread of the log's may be stuck in the
+  /// disk.
+  bool is_behind() const noexcept;
+  void watch() noexcept;
+  /// What was appended before `start` is synced.
+  void note_synced_before(std::int64_t start) noexcept;
   void note_growth(LogSegment& segment) noexcept;
   void run_syncs();
   void run_segments();
@@ -174,7 +189,7 @@ class Log {
   std::atomic<bool> failed_{false};
   std::atomic<bool> dirty_{false};                    ///< something was appended since the last sync began
   std::atomic<std::int64_t> unsynced_since_{kNever};  ///< when that was
-  std::atomic<bool> behind_{false};                   ///< what was appended twice the interval ago isn't synced
+  std::atomic<bool> watched_{false};                  ///< a sync is running, and writers look at the clock
   std::atomic<bool> grown_{false};                    ///< a segment is half used
   std::atomic<LogSegment*> half_noted_{nullptr};      ///< whose half was noted last
 

@@ -95,8 +95,8 @@ void LogSegment::prepare(std::uint64_t end) noexcept {
   }
 }
 
-void LogSegment::complete(std::uint64_t offset, std::uint64_t frame) noexcept {
-  const std::uint64_t mark = codec_.close({at(offset), frame}, codec_.head({FrameKind::data, frame}, offset), offset);
+void LogSegment::complete(std::uint64_t offset, std::uint64_t frame, const std::byte* body) noexcept {
+  const std::uint64_t mark = codec_.close({at(offset), frame}, codec_.head({FrameKind::data, frame}, offset), offset, body);
   // (2) release: who sees the mark (a reader in another process) sees the body
   word(offset + frame - FrameCodec::kMarkBytes).store(mark, std::memory_order_release);
 }

@@ -59,8 +59,8 @@ class LogSegment {
   /// The offset of a new frame of this size; empty if the segment has ended, or has no room for it.
   std::optional<std::uint64_t> reserve(std::uint64_t frame) noexcept;
   std::byte* at(std::uint64_t offset) noexcept { return bytes_.data() + offset; }
-  /// The body of the frame at `offset` is written: from here on it counts.
-  void complete(std::uint64_t offset, std::uint64_t frame) noexcept;
+  /// The body of the frame at `offset` is written, to where FrameCodec::close() wants it: from here on it counts.
+  void complete(std::uint64_t offset, std::uint64_t frame, const std::byte* body) noexcept;
   /// It never will be.
   void discard(std::uint64_t offset, std::uint64_t frame) noexcept;
   /// Ends the segment. Once.

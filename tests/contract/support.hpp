@@ -232,7 +232,7 @@ inline void write_text(const std::filesystem::path& path, std::string_view text)
 /// from its copy once all have been copied. REQUIRES: nobody writes to the store for long.
 inline testing::AssertionResult copy_of_one_instant(const std::filesystem::path& from, const std::filesystem::path& to) {
   namespace fs = std::filesystem;
-  // Whoever opens and closes the lock's file gives up the process's lock.
+  // Whoever opens and closes the lock's file has the process's id forgotten there.
   const auto files = [](const fs::path& folder) {
     std::vector<fs::path> names;
     for (const auto& each : fs::directory_iterator(folder)) {

@@ -526,17 +526,5 @@ TEST_F(FolderSalvageTest, SurvivesAnyFlippedByte) {
   }
 }
 
-TEST(ReplaceFolder, ExchangesNames) {
-  SmallStore store;
-  store.kill();
-  const fs::path root = store.folder().parent_path();
-  fs::create_directory(root / "new");
-  std::ofstream(root / "new" / "file") << "x";
-  replace_folder(real_file_system(), store.folder(), root / "new", root / "kept");
-  EXPECT_TRUE(fs::exists(store.folder() / "file"));
-  EXPECT_TRUE(fs::exists(root / "kept" / kManifestName));
-  EXPECT_FALSE(fs::exists(root / "new"));
-}
-
 }  // namespace
 }  // namespace cubby::detail

@@ -22,7 +22,7 @@ namespace cubby::testing {
 /// A store that holds one number, and whose log holds each that it was set to.
 class Numbers {
  public:
-  Numbers(SimulatedDisk& disk, Sync sync, std::optional<detail::EncryptionKey> key = {}) {
+  Numbers(detail::FileSystem& disk, Sync sync, std::optional<detail::EncryptionKey> key = {}) {
     detail::DurableFolder::Settings settings;
     settings.files = &disk;
     settings.folder = "/data/store";
