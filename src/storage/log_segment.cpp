@@ -113,7 +113,7 @@ void LogSegment::end(FrameKind kind) noexcept {
   const std::uint64_t offset = *append_head(head, head.size);  // invariant 3
   const std::uint64_t mark = codec_.end_mark(codec_.head(head, offset), offset);
   word(offset + FrameCodec::kHeadBytes).store(mark, std::memory_order_release);
-  ended_.store(true, std::memory_order_release);
+  tail_.set_ended();
 }
 
 void LogSegment::write_word(std::uint64_t offset, std::uint64_t word) {
