@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,7 +55,20 @@ FileSystem::Status status_of(const struct stat& found) {
   status.group = found.st_gid;
   status.device = found.st_dev;
   status.inode = found.st_ino;
+  if (major(found.st_dev) != 0) status.volume = found.st_dev;
   return status;
+}
+
+std::uint64_t birth_of(const fs::path& path) {
+#ifdef STATX_BTIME
+  struct statx found {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BTIME, &found) == 0 && (found.stx_mask & STATX_BTIME) != 0) {
+    return static_cast<std::uint64_t>(found.stx_btime.tv_sec) * 1'000'000'000 + found.stx_btime.tv_nsec;
+  }
+#else
+  (void)path;
+#endif
+  return 0;
 }
 
 class RealNewFile final : public FileSystem::NewFile {
@@ -206,7 +220,11 @@ class RealFileSystem final : public FileSystem {
  public:
   std::optional<Status> status(const fs::path& path) override {
     struct stat found {};
-    if (::stat(path.c_str(), &found) == 0) return status_of(found);
+    if (::stat(path.c_str(), &found) == 0) {
+      Status status = status_of(found);
+      status.birth = birth_of(path);
+      return status;
+    }
     if (errno == ENOENT) return std::nullopt;
     throw_io_error("looking at", path, errno);
   }

@@ -33,6 +33,9 @@ class FileSystem {
     std::uint32_t group = 0;
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
+    /// The number of the block device that it lies on; 0 where there is none (such numbers change with each mount).
+    std::uint64_t volume = 0;
+    std::uint64_t birth = 0;  ///< nanoseconds since the epoch when the inode was made; 0 where that isn't known
   };
 
   /// A file being written. The destructor closes it if close() didn't, and says nothing about errors.

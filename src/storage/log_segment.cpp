@@ -23,8 +23,7 @@ LogSegment::LogSegment(FileSystem& files, const fs::path& folder, FileHeader hea
       codec_(0, std::nullopt, kFormatVersion),
       file_(files.create_reserved(path_, header.size)) {
   try {
-    const auto status = files.status(path_);
-    header_.inode = status ? status->inode : 0;
+    header_.note_place(files.status(path_));
     codec_ = header_.codec(key);
     note_synced();
     std::array<std::byte, FileHeader::kBytes> bytes{};

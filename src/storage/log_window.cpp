@@ -62,9 +62,8 @@ LogWindow::LogWindow(FileSystem& files, const fs::path& folder, FileHeader heade
     : path_(folder / window_name(header.generation, header.number)),
       file_(files.create_mapped(path_, kImageOffset + header.size)) {
   try {
-    const auto status = files.status(path_);
     header.kind = FileHeader::Kind::window;
-    header.inode = status ? status->inode : 0;
+    header.note_place(files.status(path_));
     header.write(file_->bytes().first<FileHeader::kBytes>());
   } catch (...) {
     file_.reset();
