@@ -9,10 +9,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
 #include <cubby/error.hpp>
+
+#include "storage/held_locks.hpp"
 
 namespace cubby::detail {
 namespace {
@@ -141,6 +144,15 @@ class RealReadFile final : public FileSystem::ReadFile {
     return length;
   }
 
+  std::uint64_t skip_hole(std::uint64_t offset) override {
+#ifdef SEEK_DATA
+    const off_t data = ::lseek(descriptor_.get(), static_cast<off_t>(offset), SEEK_DATA);
+    if (data >= 0) return static_cast<std::uint64_t>(data);
+    if (errno == ENXIO) return std::max(offset, size());  // there is nothing more
+#endif
+    return offset;
+  }
+
  private:
   Descriptor descriptor_;
   fs::path path_;
@@ -210,10 +222,11 @@ class RealMappedFile final : public FileSystem::MappedFile {
 /// the kernel knows whose it is.
 class RealLock final : public FileSystem::Lock {
  public:
-  explicit RealLock(Descriptor descriptor) noexcept : descriptor_(std::move(descriptor)) {}
+  explicit RealLock(Descriptor descriptor) : descriptor_(std::move(descriptor)), held_(descriptor_.get()) {}
 
  private:
   Descriptor descriptor_;
+  HeldLocks::Entry held_;
 };
 
 class RealFileSystem final : public FileSystem {
@@ -337,7 +350,19 @@ class RealFileSystem final : public FileSystem {
     if (!made || made->kind != Kind::folder) throw_io_error("making the folder", folder, ENOTDIR);
   }
 
+  bool is_locked(const fs::path& path) override {
+    const std::lock_guard closing_loses_no_lock(HeldLocks::mutex());
+    if (HeldLocks::contains(path)) return true;
+    const Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
+    if (file.get() < 0) return errno != ENOENT;  // who can't look must reckon with it
+    struct flock holder {};
+    holder.l_type = F_WRLCK;
+    holder.l_whence = SEEK_SET;
+    return ::fcntl(file.get(), F_GETLK, &holder) == 0 && holder.l_type != F_UNLCK;
+  }
+
   std::unique_ptr<Lock> lock(const fs::path& path) override {
+    const std::lock_guard nobody_looks_meanwhile(HeldLocks::mutex());
     Descriptor file(uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
     if (file.get() < 0) throw_io_error("opening", path, errno);
     struct flock whole {};

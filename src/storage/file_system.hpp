@@ -68,6 +68,8 @@ class FileSystem {
     virtual std::uint64_t size() = 0;
     /// Reads the bytes from `offset` on; fewer than asked for only where the file ends.
     virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) = 0;
+    /// From `offset` up to here there are zeros: where the file has no holes, or they can't be told, that is `offset`.
+    virtual std::uint64_t skip_hole(std::uint64_t offset) { return offset; }
   };
 
   /// A file whose space is set aside, written in place.
@@ -149,6 +151,9 @@ class FileSystem {
   /// Makes the process the only one that holds a lock on this file, which is made if need be. Throws Errc::locked with the
   /// other's process id. A process may hold a lock once, and must not open the file otherwise meanwhile.
   virtual std::unique_ptr<Lock> lock(const std::filesystem::path& path) = 0;
+
+  /// Whether somebody holds a lock on this file, this process or another. Changes nothing, and no lock is lost by it.
+  virtual bool is_locked(const std::filesystem::path& path) = 0;
 
   /// Which run of the machine this is: another text after each start, of 36 characters at most.
   virtual std::string boot_id() = 0;

@@ -227,8 +227,9 @@ class SimulatedDisk final : public detail::FileSystem {
   std::unique_ptr<Lock> lock(const std::filesystem::path& path) override {
     const std::lock_guard guard(mutex_);
     step("lock", path);
-    return std::make_unique<Lock>();
+    return std::make_unique<HeldLock>(locks_);
   }
+  bool is_locked(const std::filesystem::path&) override { return locks_->load() > 0; }
   std::string boot_id() override { return boot_; }
   void rename(const std::filesystem::path& from, const std::filesystem::path& to) override {
     const std::lock_guard lock(mutex_);
@@ -252,6 +253,16 @@ class SimulatedDisk final : public detail::FileSystem {
   }
 
  private:
+  /// May outlive the disk, as a process does that the test has forgotten.
+  class HeldLock final : public Lock {
+   public:
+    explicit HeldLock(std::shared_ptr<std::atomic<int>> locks) : locks_(std::move(locks)) { ++*locks_; }
+    ~HeldLock() override { --*locks_; }
+
+   private:
+    std::shared_ptr<std::atomic<int>> locks_;
+  };
+
   static constexpr std::size_t kSector = 512;
   static constexpr std::size_t kPage = 4096;
 
@@ -394,6 +405,7 @@ class SimulatedDisk final : public detail::FileSystem {
   std::string boot_ = "boot";
   std::uint64_t next_inode_ = 1;
   std::uint64_t volume_ = 1;
+  std::shared_ptr<std::atomic<int>> locks_ = std::make_shared<std::atomic<int>>(0);
   std::size_t calls_ = 0;
   std::size_t fail_at_ = 0;
   int error_ = EIO;
