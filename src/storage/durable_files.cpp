@@ -77,12 +77,12 @@ struct RawManifest {
 
 std::optional<RawManifest> read_raw(FileSystem& files, const fs::path& folder) {
   const fs::path path = folder / kManifestName;
-  const std::optional<std::string> text = files.read(path);
-  if (!text) return std::nullopt;
-  if (text->size() != kManifestBytes)
-    fail_corrupt(path, std::min(text->size(), kManifestBytes), "it has another length than a manifest");
+  const auto file = files.open(path);
+  if (!file) return std::nullopt;
   RawManifest raw;
-  std::memcpy(raw.bytes.data(), text->data(), kManifestBytes);
+  const std::size_t length = file->read_at(0, raw.bytes);
+  if (length != kManifestBytes || file->size() != kManifestBytes)
+    fail_corrupt(path, length, "it has another length than a manifest");
   const std::span<const std::byte> bytes(raw.bytes);
   if (std::memcmp(bytes.data(), kManifestMagic, sizeof kManifestMagic) != 0) fail_corrupt(path, 0, "it is no manifest");
   if (get<std::uint64_t>(bytes, 120) != checksum(bytes.first(120))) fail_corrupt(path, 120, "its checksum is wrong");
