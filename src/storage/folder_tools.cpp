@@ -138,6 +138,7 @@ FolderFigures look_at_folder(FileSystem& files, const fs::path& folder) {
     };
     std::optional<SegmentImages::Image> image;
     if (head_at(kInWindowOffset) == in_window_mark(header->salt)) image = images.read(folder / name);
+    if (image && !image->is_whole()) image.reset();
     std::uint64_t offset = kSegmentStart;
     while (offset + FrameCodec::kHeadBytes <= size) {
       const std::uint64_t word = image ? word_at(image->file.bytes(), offset) : head_at(offset);

@@ -189,7 +189,8 @@ class Reader {
     if (!header || bytes.size() <= kSegmentStart) {
       // It may never have been written, if the process died while making it, or the machine before its first sync.
       const bool follows_an_open_end = !log_.segments.empty() && !log_.segments.back().ended;
-      if (!(follows_an_open_end || may_be_lost(number)) || !never_written(bytes)) {
+      const bool was_being_made = follows_an_open_end && !has_begun(number, bytes);
+      if (!(was_being_made || may_be_lost(number)) || !never_written(bytes)) {
         fail_corrupt(path, 0, "it doesn't begin as a segment of the log does");
       }
       log_.cut = true;
@@ -229,6 +230,12 @@ class Reader {
       log_.segments.back().in_file = image.in_file;
     }
     log_.bytes += log_.segments.back().end - kSegmentStart;
+  }
+
+  /// Whether something is there that its process put after the header.
+  bool has_begun(Number number, std::span<const std::byte> bytes) const {
+    if (bytes.size() >= kSegmentStart + FrameCodec::kHeadBytes && word_at(bytes, kSegmentStart) != 0) return true;
+    return images_.header_of(number.first, number.second).has_value();
   }
 
   /// Header and note are as they were put.

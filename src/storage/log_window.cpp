@@ -24,7 +24,8 @@ std::size_t first_not_zero(std::span<const std::byte> bytes) noexcept {
       std::find_if(bytes.begin(), bytes.end(), [](std::byte byte) { return byte != std::byte{0}; }) - bytes.begin());
 }
 
-std::unique_ptr<FileSystem::ReadFile> open_again(FileSystem& files, const fs::path& path) {
+/// A file that was in the folder's list.
+std::unique_ptr<FileSystem::ReadFile> open_listed(FileSystem& files, const fs::path& path) {
   auto file = files.open(path);
   if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");
   return file;
@@ -117,7 +118,7 @@ FileImage::FileImage(std::size_t size, const fs::path& path) : size_(size) {
 }
 
 FileImage::FileImage(FileSystem& files, const fs::path& path) {
-  const auto file = open_again(files, path);
+  const auto file = open_listed(files, path);
   *this = FileImage(file->size(), path);
   size_ = file->read_at(0, bytes());
 }
@@ -158,7 +159,7 @@ std::optional<SegmentImages::Found> SegmentImages::find(const FileHeader& header
 
 SegmentImages::Image SegmentImages::read(const fs::path& segment) const {
   Image image;
-  const auto file = open_again(*settings_.files, segment);
+  const auto file = open_listed(*settings_.files, segment);
   image.file_size = file->size();
   // What has no header, or not its own length, is for the reader of the log to judge. How long it is may be anything.
   image.file = FileImage(std::min<std::uint64_t>(image.file_size, kSegmentStart + FrameCodec::kHeadBytes), segment);
@@ -266,7 +267,7 @@ void SegmentImages::read_again(const fs::path& segment, const FileHeader& header
 }
 
 void SegmentImages::check_unused(const fs::path& path) const {
-  const auto file = open_again(*settings_.files, path);
+  const auto file = open_listed(*settings_.files, path);
   std::array<std::byte, FileHeader::kBytes> start{};
   const bool is_long_enough = file->read_at(0, start) == start.size();
   const auto header = FileHeader::read(start);

@@ -58,10 +58,13 @@ class LostSegment : public ::testing::TestWithParam<bool> {
     EXPECT_FALSE(check_folder(disk, "/data/store", key(), {}, true).damage.empty());
   }
   void expect_damage_in_all_ways(const SimulatedDisk& disk, const std::string& segment) const {
-    const std::string sound = disk.contents().at(segment);
     const auto lost = disk.after_process_death();
     lost->erase(segment);
     expect_damage(*lost, segment + " is missing");
+    expect_damage_without_header(disk, segment);
+  }
+  void expect_damage_without_header(const SimulatedDisk& disk, const std::string& segment) const {
+    const std::string sound = disk.contents().at(segment);
     const auto changed = disk.after_process_death();
     std::string bytes = sound;
     bytes[70] ^= 2;
@@ -128,6 +131,20 @@ TEST_P(LostSegment, MayBeLostWhereNothingLaterWasSynced) {
     later = disk->after_process_death();
   }
   EXPECT_EQ(Numbers(*later, Sync::never(), key()).last(), found + 1);
+}
+
+TEST_P(LostSegment, HadAHeaderIfItHasRecords) {
+  SimulatedDisk disk;
+  std::unique_ptr<SimulatedDisk> left;
+  {
+    Numbers store(disk, Sync::never(), key());
+    store.append(10);
+    store.begin_generation_and_die();
+    store.append(10);
+    last_ = store.last();
+    left = disk.after_process_death();
+  }
+  expect_damage_without_header(*left, path_of(2, 0));
 }
 
 INSTANTIATE_TEST_SUITE_P(Plain, LostSegment, ::testing::Values(false));
