@@ -55,7 +55,7 @@ std::int64_t last_read(FileSystem& files, const std::optional<EncryptionKey>& ke
 
 /// The code of the error, or none.
 template <class Call>
-std::optional<Errc> refusal(Call call) {
+std::optional<Errc> code_of_refusal(Call call) {
   try {
     call();
   } catch (const Error& error) {
@@ -72,7 +72,7 @@ class ReadOnly : public ::testing::TestWithParam<bool> {
   std::optional<EncryptionKey> key() const { return GetParam() ? std::optional(some_key()) : std::nullopt; }
 };
 
-const std::string kFirst = "/data/store/log.00000001.00000000", kSecond = "/data/store/log.00000002.00000000";
+const std::string kFirstSegment = "/data/store/log.00000001.00000000", kSecondSegment = "/data/store/log.00000002.00000000";
 
 TEST_P(ReadOnly, WithoutAWriterWhatAWriterWouldRefuseIsRefused) {
   SimulatedDisk disk;
@@ -96,8 +96,8 @@ TEST_P(ReadOnly, WithoutAWriterWhatAWriterWouldRefuseIsRefused) {
       std::string damaged = sound;
       damaged[byte] = static_cast<char>(damaged[byte] ^ (1 << byte % 8));
       left->put(name, damaged);
-      const auto by_a_reader = refusal([&] { EXPECT_EQ(last_read(*left, key()), 4) << name << ", byte " << byte; });
-      const auto by_a_writer = refusal([&] { Numbers(*left->after_process_death(), Sync::never(), key()); });
+      const auto by_a_reader = code_of_refusal([&] { EXPECT_EQ(last_read(*left, key()), 4) << name << ", byte " << byte; });
+      const auto by_a_writer = code_of_refusal([&] { Numbers(*left->after_process_death(), Sync::never(), key()); });
       ASSERT_EQ(by_a_reader, by_a_writer) << name << ", byte " << byte;
       if (by_a_reader) ++refused;
       left->put(name, sound);
@@ -120,12 +120,12 @@ TEST_P(ReadOnly, BesideAWriterDamageIsRefused) {
     std::string damaged = sound;
     damaged[byte] ^= 2;
     disk.put(name, damaged);
-    EXPECT_EQ(refusal([&] { last_read(disk, key()); }), Errc::corrupt) << name << ", byte " << byte;
+    EXPECT_EQ(code_of_refusal([&] { last_read(disk, key()); }), Errc::corrupt) << name << ", byte " << byte;
     disk.put(name, sound);
     EXPECT_EQ(last_read(disk, key()), 4);
   };
-  refuses(kFirst, 70);
-  refuses(kSecond, 70);
+  refuses(kFirstSegment, 70);
+  refuses(kSecondSegment, 70);
   const std::string image = disk.contents().at(window).substr(LogWindow::kImageOffset);
   const auto bytes = std::as_bytes(std::span(image));
   const FileHeader header = *FileHeader::read(bytes);
@@ -138,9 +138,9 @@ TEST_P(ReadOnly, BesideAWriterDamageIsRefused) {
   }
   refuses(window, LogWindow::kImageOffset + offset);  // what is no head, where the next would be
   // A segment that is gone, and doesn't belong to what a checkpoint has replaced.
-  const std::string sound = disk.contents().at(kFirst);
-  disk.erase(kFirst);
-  EXPECT_EQ(refusal([&] { last_read(disk, key()); }), Errc::corrupt);
+  const std::string sound = disk.contents().at(kFirstSegment);
+  disk.erase(kFirstSegment);
+  EXPECT_EQ(code_of_refusal([&] { last_read(disk, key()); }), Errc::corrupt);
 }
 
 INSTANTIATE_TEST_SUITE_P(Plain, ReadOnly, ::testing::Values(false));
@@ -240,8 +240,8 @@ TEST_F(ReadOnlyFolder, FilesAreNotReadBeforeTheirLengthIsJudged) {
     ASSERT_EQ(found.size(), 1U) << name;
     EXPECT_NE(found.front().find(name), std::string::npos) << found.front();
     if (!name.starts_with("window.")) {
-      EXPECT_EQ(refusal([&] { last_read(files(), {}, folder()); }), Errc::corrupt) << name;
-      EXPECT_EQ(refusal([&] { Numbers(files(), Sync::never(), {}, folder()); }), Errc::corrupt) << name;
+      EXPECT_EQ(code_of_refusal([&] { last_read(files(), {}, folder()); }), Errc::corrupt) << name;
+      EXPECT_EQ(code_of_refusal([&] { Numbers(files(), Sync::never(), {}, folder()); }), Errc::corrupt) << name;
     }
     fs::resize_file(path, size);
   }
