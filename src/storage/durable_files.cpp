@@ -77,12 +77,12 @@ struct RawManifest {
 
 std::optional<RawManifest> read_raw(FileSystem& files, const fs::path& folder) {
   const fs::path path = folder / kManifestName;
-  const std::optional<std::string> text = files.read(path);
-  if (!text) return std::nullopt;
-  if (text->size() != kManifestBytes)
-    fail_corrupt(path, std::min(text->size(), kManifestBytes), "it has another length than a manifest");
+  const auto file = files.open(path);
+  if (!file) return std::nullopt;
   RawManifest raw;
-  std::memcpy(raw.bytes.data(), text->data(), kManifestBytes);
+  const std::size_t length = file->read_at(0, raw.bytes);
+  if (length != kManifestBytes || file->size() != kManifestBytes)
+    fail_corrupt(path, length, "it has another length than a manifest");
   const std::span<const std::byte> bytes(raw.bytes);
   if (std::memcmp(bytes.data(), kManifestMagic, sizeof kManifestMagic) != 0) fail_corrupt(path, 0, "it is no manifest");
   if (get<std::uint64_t>(bytes, 120) != checksum(bytes.first(120))) fail_corrupt(path, 120, "its checksum is wrong");
@@ -197,6 +197,8 @@ void FileHeader::write(std::span<std::byte, kBytes> to) const noexcept {
   put(to, 48, size);
   put(to, 56, inode);
   put(to, 64, boot);
+  put(to, 104, volume);
+  put(to, 112, birth);
   put(to, 120, checksum(std::span<const std::byte>(to).first(120)));
 }
 
@@ -222,6 +224,8 @@ std::optional<FileHeader> FileHeader::read(std::span<const std::byte> from) noex
   header.size = get<std::uint64_t>(from, 48);
   header.inode = get<std::uint64_t>(from, 56);
   header.boot = get<std::array<char, 36>>(from, 64);
+  header.volume = get<std::uint64_t>(from, 104);
+  header.birth = get<std::uint64_t>(from, 112);
   return header;
 }
 
@@ -232,10 +236,20 @@ FrameCodec FileHeader::codec(const std::optional<EncryptionKey>& key) const {
   return {salt, Cipher(*key, bytes), version};
 }
 
+void FileHeader::note_place(const std::optional<FileSystem::Status>& status) noexcept {
+  const FileSystem::Status known = status.value_or(FileSystem::Status{});
+  inode = known.inode;
+  volume = known.volume;
+  birth = known.birth;
+}
+
 bool FileHeader::is_untouched(const std::optional<FileSystem::Status>& status, std::string_view now) const noexcept {
   const std::string_view then = std::string_view(boot.data(), boot.size()).substr(0, now.size());
+  if (!status || status->inode != inode || (volume != 0 && status->volume != volume)) return false;
+  // Not every kernel tells it.
+  if (birth != 0 && status->birth != 0 && status->birth != birth) return false;
   // Where the machine's runs can't be told apart, it may have died since.
-  return status && status->inode == inode && !now.empty() && then == now;
+  return !now.empty() && then == now;
 }
 
 std::uint64_t in_window_mark(std::uint64_t salt) noexcept {

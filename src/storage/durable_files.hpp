@@ -80,12 +80,18 @@ struct FileHeader {
   /// Which file this was when it was written: a copy has another inode, and another run of the machine another boot id.
   std::uint64_t inode = 0;
   std::array<char, 36> boot{};
+  /// The same for copies that have its inode number on another device, or after it: 0 where it wasn't known, as in files of
+  /// before these were noted.
+  std::uint64_t volume = 0;
+  std::uint64_t birth = 0;
 
   static constexpr std::size_t kBytes = 128;
 
   void write(std::span<std::byte, kBytes> to) const noexcept;
   /// Empty if the bytes are no such header.
   static std::optional<FileHeader> read(std::span<const std::byte> from) noexcept;
+  /// The file with this status is the one that the header is for.
+  void note_place(const std::optional<FileSystem::Status>& status) noexcept;
   /// Whether the file lies where it was made, and the machine has run ever since: it is then as its last process left it.
   bool is_untouched(const std::optional<FileSystem::Status>& status, std::string_view boot) const noexcept;
   /// For the frames of the file.

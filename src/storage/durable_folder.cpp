@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/durable_folder.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -27,6 +29,10 @@ DurableFolder::DurableFolder(Settings settings) : settings_(std::move(settings))
   if (!settings_.read_only) {
     files.make_folder(folder);
     lock_ = files.lock(folder / kLockName);
+  } else {
+    beside_a_writer_ = settings_.beside_a_writer || files.is_locked(folder / kLockName);
+    const auto names = files.list(folder);
+    names_.insert(names.begin(), names.end());
   }
   if (auto found = read_manifest(files, folder, settings_.key)) {
     manifest_ = *found;
@@ -49,7 +55,15 @@ DurableFolder::DurableFolder(Settings settings) : settings_(std::move(settings))
   write_manifest(files, folder, manifest_, settings_.key);
 }
 
-bool DurableFolder::has_changed() const {
+bool DurableFolder::writer_came_or_went() const {
+  if (!settings_.read_only || settings_.beside_a_writer) return false;
+  if (settings_.files->is_locked(settings_.folder / kLockName) != beside_a_writer_) return true;
+  if (beside_a_writer_) return false;
+  const auto names = settings_.files->list(settings_.folder);
+  return std::set<std::string>(names.begin(), names.end()) != names_;
+}
+
+bool DurableFolder::manifest_has_changed() const {
   const auto now = read_manifest(*settings_.files, settings_.folder, settings_.key);
   return !now || now->checkpoint != manifest_.checkpoint || now->closed != manifest_.closed;
 }
@@ -64,13 +78,13 @@ std::uint64_t DurableFolder::keys() const {
 void DurableFolder::load(const std::function<void(const LoggedOperation&)>& key,
                          const std::function<void(const LoggedOperation&)>& operation) {
   if (manifest_.checkpoint != 0) load_checkpoint(*settings_.files, settings_.folder, manifest_, settings_.key, key);
-  if (manifest_.closed) return;
+  if (manifest_.closed) return;  // then that was all, whoever writes by now
   LogReading reading;
   reading.files = settings_.files;
   reading.folder = settings_.folder;
   reading.manifest = manifest_;
   reading.key = settings_.key;
-  reading.beside_a_writer = settings_.read_only;
+  reading.beside_a_writer = beside_a_writer_;
   found_ = read_log(reading, [&](std::span<std::byte> body, const fs::path& path, std::uint64_t offset) {
     OperationReader reader(body);
     LoggedOperation each;
@@ -87,6 +101,8 @@ void DurableFolder::load(const std::function<void(const LoggedOperation&)>& key,
       }
     }
   });
+  // Without a writer everything must be as it should, and beside one only what it isn't writing: which of them held?
+  if (writer_came_or_went()) throw Error(Errc::io, settings_.folder.string() + " was opened or closed while it was read");
   old_log_bytes_ = found_.bytes;
 }
 
@@ -133,6 +149,22 @@ void DurableFolder::begin(std::uint32_t first_version) {
     manifest_ = open;
   }
   found_ = {};
+}
+
+bool OpeningAgain::helps(const DurableFolder* folder, const Error& error) {
+  constexpr int kMostTries = 100, kMostWithoutCause = 10, kSameTimes = 2;
+  same_ = error.what() == before_ ? same_ + 1 : 0;
+  before_ = error.what();
+  if (folder == nullptr || ++tries_ >= kMostTries) return false;
+  if (folder->has_changed()) {
+    ++disturbed_;
+    return true;
+  }
+  // A writer may have removed the files that were being read.
+  if (error.code() == Errc::io) return tries_ < kMostWithoutCause;
+  if (error.code() != Errc::corrupt || !folder->beside_a_writer() || same_ == kSameTimes) return false;
+  ::usleep(20'000);
+  return true;
 }
 
 bool DurableFolder::checkpoint_due() const {

@@ -14,6 +14,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
+
+#include <cubby/error.hpp>
 
 #include "storage/checkpoint.hpp"
 #include "storage/log.hpp"
@@ -28,6 +32,8 @@ class DurableFolder {
     std::filesystem::path folder;
     std::optional<EncryptionKey> key;
     bool read_only = false;
+    /// For read_only: others write on and off, so the folder is read as beside a writer, whether there is one or not.
+    bool beside_a_writer = false;
     Sync sync = Sync::never();
     std::size_t checkpoint_after = std::size_t{64} << 20;
     std::function<void()> wait_for_publishers;
@@ -46,8 +52,11 @@ class DurableFolder {
   /// in order, from this one. Errc::corrupt.
   void load(const std::function<void(const LoggedOperation&)>& key,
             const std::function<void(const LoggedOperation&)>& operation);
-  /// For read_only: whether the manifest is another than when this was made, so that what load() met may be explained by it.
-  bool has_changed() const;
+  /// For read_only: whether the manifest is another than when this was made, or a writer has come or gone, so that what load()
+  /// met may be explained by it.
+  bool has_changed() const { return manifest_has_changed() || writer_came_or_went(); }
+  /// Whether load() has read beside a writer, which must be trusted to put right what it is in the middle of.
+  bool beside_a_writer() const noexcept { return beside_a_writer_; }
 
   /// Begins to write, after load(): settles what was found, and begins a generation.
   void begin(std::uint32_t first_version);
@@ -77,6 +86,8 @@ class DurableFolder {
   bool log_is_empty() const { return old_log_bytes_ == 0 && log_->bytes() == 0; }
 
  private:
+  bool manifest_has_changed() const;
+  bool writer_came_or_went() const;
   void remove_needless();
   /// A checkpoint that the manifest doesn't name.
   void remove_unnamed(std::uint32_t checkpoint) noexcept;
@@ -84,11 +95,28 @@ class DurableFolder {
   Settings settings_;
   std::unique_ptr<FileSystem::Lock> lock_;
   Manifest manifest_;
+  bool beside_a_writer_ = false;
+  std::set<std::string> names_;  ///< for read_only without a writer: of all files
   FoundLog found_;
   std::atomic<std::uint64_t> old_log_bytes_{0};  ///< of what was found, until a checkpoint holds it
   std::atomic<std::uint64_t> checkpoint_bytes_{0};
   std::uint64_t lacking_bytes_ = 0;  ///< so many were needed at least when a checkpoint failed; 0 once one has not
   std::unique_ptr<Log> log_;
+};
+
+/// For who opens a folder read_only that others may be writing: whether to open it once more.
+class OpeningAgain {
+ public:
+  /// After an error, with the folder that was made, if any. May wait for a moment.
+  bool helps(const DurableFolder* folder, const Error& error);
+  /// For DurableFolder::Settings.
+  bool beside_a_writer() const noexcept { return disturbed_ >= 3; }
+
+ private:
+  int tries_ = 0;
+  int disturbed_ = 0;  ///< by writers that came or went
+  int same_ = 0;       ///< what a writer doesn't cause is there again, and again
+  std::string before_;
 };
 
 }  // namespace cubby::detail

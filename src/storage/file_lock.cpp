@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,10 +52,17 @@ class LockedFiles {
   }
 
   std::mutex& mutex() noexcept { return mutex_; }
-  /// REQUIRES: the mutex is held for the next three.
+  /// REQUIRES: the mutex is held for the next four.
   void make_room() { descriptors_.reserve(descriptors_.size() + 1); }
   void add(int file) noexcept { descriptors_.push_back(file); }
   void remove(int file) noexcept { std::erase(descriptors_, file); }
+  bool contains(const std::filesystem::path& path) const noexcept {
+    struct stat wanted {};
+    return ::stat(path.c_str(), &wanted) == 0 && std::any_of(descriptors_.begin(), descriptors_.end(), [&](int file) {
+             struct stat found {};
+             return ::fstat(file, &found) == 0 && found.st_dev == wanted.st_dev && found.st_ino == wanted.st_ino;
+           });
+  }
 
  private:
   LockedFiles() {
@@ -138,6 +146,17 @@ std::optional<std::int64_t> file_lock_holder(const std::filesystem::path& path) 
   if (!holder) holder = holder_of(file, kFileByte);
   ::close(file);
   return holder;
+}
+
+bool file_is_locked(const std::filesystem::path& path) {
+  LockedFiles& locked = LockedFiles::get();
+  const std::lock_guard no_lock_is_lost_by_closing(locked.mutex());
+  if (locked.contains(path)) return true;
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return errno != ENOENT;  // who can't look must reckon with it
+  const bool found = holder_of(file, kProcessByte) || holder_of(file, kFileByte);
+  ::close(file);
+  return found;
 }
 
 }  // namespace cubby::detail

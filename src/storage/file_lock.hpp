@@ -28,4 +28,7 @@ std::unique_ptr<FileSystem::Lock> lock_file(const std::filesystem::path& path);
 /// Empty: none. Changes nothing. REQUIRES: this process doesn't hold it, as it would lose the first half.
 std::optional<std::int64_t> file_lock_holder(const std::filesystem::path& path);
 
+/// What FileSystem::is_locked() does.
+bool file_is_locked(const std::filesystem::path& path);
+
 }  // namespace cubby::detail

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -57,7 +59,20 @@ FileSystem::Status status_of(const struct stat& found) {
   status.group = found.st_gid;
   status.device = found.st_dev;
   status.inode = found.st_ino;
+  if (major(found.st_dev) != 0) status.volume = found.st_dev;
   return status;
+}
+
+std::uint64_t birth_of(const fs::path& path) {
+#ifdef STATX_BTIME
+  struct statx found {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BTIME, &found) == 0 && (found.stx_mask & STATX_BTIME) != 0) {
+    return static_cast<std::uint64_t>(found.stx_btime.tv_sec) * 1'000'000'000 + found.stx_btime.tv_nsec;
+  }
+#else
+  (void)path;
+#endif
+  return 0;
 }
 
 class RealNewFile final : public FileSystem::NewFile {
@@ -130,6 +145,15 @@ class RealReadFile final : public FileSystem::ReadFile {
     return length;
   }
 
+  std::uint64_t skip_hole(std::uint64_t offset) override {
+#ifdef SEEK_DATA
+    const off_t data = ::lseek(descriptor_.get(), static_cast<off_t>(offset), SEEK_DATA);
+    if (data >= 0) return static_cast<std::uint64_t>(data);
+    if (errno == ENXIO) return std::max(offset, size());  // there is nothing more
+#endif
+    return offset;
+  }
+
  private:
   Descriptor descriptor_;
   fs::path path_;
@@ -199,7 +223,11 @@ class RealFileSystem final : public FileSystem {
  public:
   std::optional<Status> status(const fs::path& path) override {
     struct stat found {};
-    if (::stat(path.c_str(), &found) == 0) return status_of(found);
+    if (::stat(path.c_str(), &found) == 0) {
+      Status status = status_of(found);
+      status.birth = birth_of(path);
+      return status;
+    }
     if (errno == ENOENT) return std::nullopt;
     throw_io_error("looking at", path, errno);
   }
@@ -312,6 +340,7 @@ class RealFileSystem final : public FileSystem {
     if (!made || made->kind != Kind::folder) throw_io_error("making the folder", folder, ENOTDIR);
   }
 
+  bool is_locked(const fs::path& path) override { return file_is_locked(path); }
   std::unique_ptr<Lock> lock(const fs::path& path) override { return lock_file(path); }
 
   std::string boot_id() override {

@@ -33,6 +33,9 @@ class FileSystem {
     std::uint32_t group = 0;
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
+    /// The number of the block device that it lies on; 0 where there is none (such numbers change with each mount).
+    std::uint64_t volume = 0;
+    std::uint64_t birth = 0;  ///< nanoseconds since the epoch when the inode was made; 0 where that isn't known
   };
 
   /// A file being written. The destructor closes it if close() didn't, and says nothing about errors.
@@ -65,6 +68,8 @@ class FileSystem {
     virtual std::uint64_t size() = 0;
     /// Reads the bytes from `offset` on; fewer than asked for only where the file ends.
     virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) = 0;
+    /// From `offset` up to here there are zeros: where the file has no holes, or they can't be told, that is `offset`.
+    virtual std::uint64_t skip_hole(std::uint64_t offset) { return offset; }
   };
 
   /// A file whose space is set aside, written in place.
@@ -147,6 +152,9 @@ class FileSystem {
   /// other's process id. Forked children don't hold it. A process that opens and closes the file otherwise meanwhile keeps it,
   /// but others aren't told its id any more.
   virtual std::unique_ptr<Lock> lock(const std::filesystem::path& path) = 0;
+
+  /// Whether somebody holds a lock on this file, this process or another. Changes nothing, and no lock is lost by it.
+  virtual bool is_locked(const std::filesystem::path& path) = 0;
 
   /// Which run of the machine this is: another text after each start, of 36 characters at most.
   virtual std::string boot_id() = 0;

@@ -444,7 +444,8 @@ std::uint64_t FolderSalvage::count_records_behind(const fs::path& file, std::uin
     }
     std::unique_ptr<FileSystem::ReadFile> bytes = files_.open(folder_ / name);
     try {
-      bytes = std::make_unique<ImageFile>(images.read(folder_ / name));
+      auto image = images.read(folder_ / name);
+      if (image.is_whole()) bytes = std::make_unique<ImageFile>(std::move(image));
     } catch (const Error&) {
       // what its own file has
     }

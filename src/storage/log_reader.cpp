@@ -16,6 +16,8 @@ namespace {
 
 using Number = std::pair<std::uint32_t, std::uint32_t>;  // generation, segment
 
+constexpr int kMostLooks = 8;  // at what a writer may have been in the middle of writing
+
 bool unwritten(std::span<const std::byte> bytes) noexcept {
   return bytes.empty() || (bytes.front() == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
@@ -54,14 +56,16 @@ class Reader {
         next = {next.first + 1, 0};
       }
       if (segment.ended && !paths_.contains(next)) {
-        if (reading_.beside_a_writer && !was_there(next)) break;  // it came after the folder was listed
-        if (!suspicious_) missing(next, segment.path.string());
+        if (reading_.beside_a_writer && exists(next)) break;  // it came after the folder was listed
+        if (!may_be_lost(next)) missing(next, segment.path.string());
         log_.cut = true;
         break;
       }
     }
     for (const auto& [number, path] : paths_) {
-      if (!log_.cut && !reading_.beside_a_writer && has_records(path)) {
+      if (log_.cut) {
+        check_cut_before(number, path);
+      } else if (has_records(number, path)) {
         fail_corrupt(path, 0, "it is a segment of the log that nothing leads to");
       }
       log_.dropped.push_back(path);
@@ -73,12 +77,81 @@ class Reader {
   [[noreturn]] void missing(Number number, const std::string& named_by) const {
     fail_missing(reading_.folder / segment_name(number.first, number.second), "and " + named_by + " leads to it");
   }
-  bool was_there(Number number) const { return tails_.contains(number); }
+  bool exists(Number number) const {
+    return files_.status(reading_.folder / segment_name(number.first, number.second)).has_value();
+  }
 
-  bool has_records(const fs::path& path) const {
+  /// What can be told of a segment before its records are read.
+  struct Look {
+    std::optional<FileHeader> header;
+    bool untouched = false;
+    std::uint64_t tail = kSegmentStart;    ///< behind the records that are reserved
+    std::uint64_t synced = kSegmentStart;  ///< as noted
+    bool is_sound = false;                 ///< nothing else is there than what a writer puts
+  };
+  Look look_at(const fs::path& path) const {
+    Look look;
+    auto image = images_.read(path);
+    const auto bytes = image.file.bytes();
+    look.header = FileHeader::read(bytes);
+    look.is_sound = look.header ? image.is_whole() : never_written(bytes);
+    if (!look.header || !image.is_whole() || bytes.size() <= kSegmentStart || !is_ours(*look.header)) return look;
+    look.untouched = look.header->is_untouched(files_.status(path), boot_);
+    const FrameCodec codec = look.header->codec(reading_.key);
+    const std::uint64_t note = word_at(bytes, kSyncedOffset);
+    look.is_sound = word_at(bytes, kSyncedOffset + 8) == codec.note_check(note);
+    if (look.is_sound) look.synced = note;
+    std::uint64_t end = 0;
+    while (look.tail + FrameCodec::kHeadBytes <= bytes.size()) {
+      const std::uint64_t word = word_at(bytes, look.tail);
+      if (word == 0) break;
+      const auto head = codec.read_head(word, look.tail);
+      if (!head || head->size > bytes.size() - look.tail) {
+        look.is_sound = false;
+        break;
+      }
+      if (head->kind != FrameKind::data) {
+        end = head->size;
+        break;
+      }
+      look.tail += head->size;
+    }
+    look.is_sound = look.is_sound && look.tail + end >= look.synced;
+    return look;
+  }
+  bool is_ours(const FileHeader& header) const {
+    return header.kind == FileHeader::Kind::segment && header.store == reading_.manifest.store &&
+           header.encrypted == reading_.manifest.encrypted;
+  }
+  /// The header's checksum is its last word.
+  static bool never_written(std::span<const std::byte> bytes) noexcept {
+    return bytes.size() < FileHeader::kBytes || word_at(bytes, FileHeader::kBytes - 8) == 0;
+  }
+
+  /// Beside a writer what it had when it was looked at counts: nothing else is read.
+  bool has_records(Number number, const fs::path& path) const {
+    if (reading_.beside_a_writer) return looks_.at(number).tail > kSegmentStart;
     auto image = images_.read(path);
     const auto bytes = image.file.bytes();
     return bytes.size() >= kSegmentStart + FrameCodec::kHeadBytes && word_at(bytes, kSegmentStart) != 0;
+  }
+
+  /// Whether the machine may have died before the segment behind the last one was synced. The first of a generation is on the
+  /// disk before the generation before it is ended.
+  bool may_be_lost(Number number) const noexcept { return suspicious_ && !log_.segments.empty() && number.second != 0; }
+
+  /// Segments behind a cut go. None of them may show that what was cut off was on the disk: by a note of what was synced of its
+  /// own, as segments are synced in order; or by records of a later process, which had settled what was found, and missed
+  /// nothing.
+  void check_cut_before(Number number, const fs::path& path) const {
+    if (log_.segments.empty()) return;
+    const Look look = reading_.beside_a_writer ? looks_.at(number) : look_at(path);
+    if (!look.header || !is_ours(*look.header)) return;
+    const FoundSegment& last = log_.segments.back();
+    const bool by_a_later_process = look.untouched || look.header->boot != last.header.boot;
+    if (look.synced > kSegmentStart || (by_a_later_process && look.tail > kSegmentStart)) {
+      fail_corrupt(last.path, last.end, "the log can't end there, as " + path.filename().string() + " was written after it");
+    }
   }
 
   /// Segments of the same generation behind one that was not ended were made ahead, and hold nothing.
@@ -86,7 +159,7 @@ class Reader {
     for (Number next{last.first, last.second + 1};; ++next.second) {
       const auto found = paths_.find(next);
       if (found == paths_.end()) return;
-      if (!reading_.beside_a_writer && has_records(found->second)) {
+      if (has_records(next, found->second)) {
         fail_corrupt(found->second, kSegmentStart, "it has records, and the segment before it has no end");
       }
       log_.dropped.push_back(found->second);
@@ -98,37 +171,26 @@ class Reader {
   void note_tails() {
     // The last first: what is noted of an earlier one is then at least all that came before.
     for (auto each = paths_.rbegin(); each != paths_.rend(); ++each) {
-      const auto& [number, path] = *each;
-      auto image = images_.read(path);
-      const auto bytes = image.file.bytes();
-      const auto header = FileHeader::read(bytes);
-      std::uint64_t offset = kSegmentStart;
-      if (header && header->encrypted == reading_.manifest.encrypted) {
-        const FrameCodec codec = header->codec(reading_.key);
-        while (offset + FrameCodec::kHeadBytes <= bytes.size()) {
-          const auto head = codec.read_head(word_at(bytes, offset), offset);
-          if (!head || head->size > bytes.size() - offset) break;
-          offset += head->size;
-          if (head->kind != FrameKind::data) break;
-        }
-      }
-      tails_.emplace(number, offset);
+      Look look = look_at(each->second);
+      // What was being written while it was read is whole when it is read again. What is not is judged later.
+      for (int tries = 1; !look.is_sound && tries < kMostLooks; ++tries) look = look_at(each->second);
+      looks_[each->first] = std::move(look);
     }
   }
 
   void read_segment(Number number, const fs::path& path) {
     auto image = images_.read(path);
+    for (int tries = 1; reading_.beside_a_writer && tries < kMostLooks && !begins_well(image); ++tries)
+      image = images_.read(path);
     const auto bytes = image.file.bytes();
     FoundSegment found;
     found.path = path;
     const auto header = FileHeader::read(bytes);
     if (!header || bytes.size() <= kSegmentStart) {
       // It may never have been written, if the process died while making it, or the machine before its first sync.
-      // The header's checksum is its last word.
-      const bool never_written = bytes.size() < FileHeader::kBytes || word_at(bytes, FileHeader::kBytes - 8) == 0;
       const bool follows_an_open_end = !log_.segments.empty() && !log_.segments.back().ended;
-      const bool lost_with_the_machine = !log_.segments.empty() && suspicious_;
-      if (!lost_with_the_machine && !(follows_an_open_end && never_written) && !reading_.beside_a_writer) {
+      const bool was_being_made = follows_an_open_end && !has_begun(number, bytes);
+      if (!(was_being_made || may_be_lost(number)) || !never_written(bytes)) {
         fail_corrupt(path, 0, "it doesn't begin as a segment of the log does");
       }
       log_.cut = true;
@@ -138,7 +200,8 @@ class Reader {
     found.header = *header;
     const Manifest& manifest = reading_.manifest;
     if (header->kind != FileHeader::Kind::segment || header->store != manifest.store || header->generation != number.first ||
-        header->number != number.second || header->encrypted != manifest.encrypted || header->size != bytes.size()) {
+        header->number != number.second || header->encrypted != manifest.encrypted || !image.is_whole() ||
+        header->size != bytes.size()) {
       fail_corrupt(path, 0, "it is another store's, or another file under this name");
     }
     const FrameCodec codec = header->codec(reading_.key);
@@ -146,7 +209,7 @@ class Reader {
     log_.untouched = log_.untouched && !suspicious_;
     found.synced = word_at(bytes, kSyncedOffset);
     if (word_at(bytes, kSyncedOffset + 8) != codec.note_check(found.synced)) {
-      if (!suspicious_ && !reading_.beside_a_writer) fail_corrupt(path, kSyncedOffset, "the note of what was synced is wrong");
+      if (!suspicious_) fail_corrupt(path, kSyncedOffset, "the note of what was synced is wrong");
       found.synced = kSegmentStart;
     }
     const std::uint64_t in_window = word_at(bytes, kInWindowOffset);
@@ -158,7 +221,7 @@ class Reader {
     log_.segments.push_back(std::move(found));
     std::optional<FileImage> as_it_stands;  // reading decrypts it
     if (!image.window.empty() && !reading_.beside_a_writer) {
-      as_it_stands.emplace(bytes.size());
+      as_it_stands.emplace(bytes.size(), path);
       std::memcpy(as_it_stands->bytes().data(), bytes.data(), bytes.size());
     }
     read_frames(log_.segments.back(), bytes, codec, number);
@@ -169,29 +232,57 @@ class Reader {
     log_.bytes += log_.segments.back().end - kSegmentStart;
   }
 
+  /// Whether something is there that its process put after the header.
+  bool has_begun(Number number, std::span<const std::byte> bytes) const {
+    if (bytes.size() >= kSegmentStart + FrameCodec::kHeadBytes && word_at(bytes, kSegmentStart) != 0) return true;
+    return images_.header_of(number.first, number.second).has_value();
+  }
+
+  /// Header and note are as they were put.
+  bool begins_well(SegmentImages::Image& image) const {
+    const auto bytes = image.file.bytes();
+    const auto header = FileHeader::read(bytes);
+    if (!header || bytes.size() < kSegmentStart || !is_ours(*header)) return false;
+    return word_at(bytes, kSyncedOffset + 8) == header->codec(reading_.key).note_check(word_at(bytes, kSyncedOffset));
+  }
+
   void read_frames(FoundSegment& segment, std::span<std::byte> bytes, const FrameCodec& codec, Number number) {
-    const std::uint64_t most = reading_.beside_a_writer ? tails_[number] : bytes.size();
     std::uint64_t offset = kSegmentStart;
+    // Beside a writer: the records that were reserved, and an end if that is what follows them.
+    const std::uint64_t noted = reading_.beside_a_writer ? looks_.at(number).tail : bytes.size();
     std::uint64_t unfinished_end = 0;
     // What is wrong in the part that was not synced when the machine died is where the log ends.
     const auto wrong = [&](const char* what) {
       if (!suspicious_ || offset < segment.synced) fail_corrupt(segment.path, offset, what);
       log_.cut = true;
     };
-    while (offset + FrameCodec::kHeadBytes <= most) {
-      const std::uint64_t word = word_at(bytes, offset);
-      if (word == 0) break;
-      const auto head = codec.read_head(word, offset);
-      if (!head || head->size > most - offset || head->kind == FrameKind::last) {
+    while (offset + FrameCodec::kHeadBytes <= bytes.size()) {
+      std::uint64_t word = word_at(bytes, offset);
+      auto head = codec.read_head(word, offset);
+      // It may have been put while it was read.
+      for (int tries = 1; reading_.beside_a_writer && word != 0 && !head && tries < kMostLooks; ++tries) {
+        const auto again = bytes.subspan(offset, FrameCodec::kHeadBytes);
+        images_.read_again(segment.path, segment.header, offset, again);
+        head = codec.read_head(word = word_at(bytes, offset), offset);
+      }
+      if (word == 0 && offset < noted && reading_.beside_a_writer) {
+        wrong("there was a record, and isn't any more");
+        break;
+      }
+      if (word == 0 || (head && head->kind == FrameKind::data && offset >= noted)) break;
+      if (!head || head->size > bytes.size() - offset || head->kind == FrameKind::last) {
         wrong("no record begins as these bytes do");
         break;
       }
       const auto frame = bytes.subspan(offset, head->size);
       if (head->kind != FrameKind::data) {
+        if (reading_.beside_a_writer) images_.read_again(segment.path, segment.header, offset, frame);
         const std::uint64_t end_mark = frame.size() > FrameCodec::kHeadBytes ? word_at(frame, FrameCodec::kHeadBytes) : 1;
         if (frame.size() == FrameCodec::kHeadBytes || end_mark == codec.end_mark(word, offset)) {
           segment.ended = head->kind;
           offset += head->size;
+        } else if (reading_.beside_a_writer && !suspicious_ && end_mark == 0) {
+          break;  // it is being put
         } else if (end_mark != 0 || suspicious_ || offset < segment.synced) {
           wrong("the end of the segment is not as it was put");
         } else {
@@ -226,7 +317,7 @@ class Reader {
     if (log_.cut) return;
     if (!segment.ended && offset + FrameCodec::kHeadBytes > bytes.size()) fail_corrupt(segment.path, offset, "it has no end");
     // A writer may have synced more since its tail was noted.
-    if (offset < segment.synced && !reading_.beside_a_writer)
+    if (offset < (reading_.beside_a_writer ? looks_.at(number).synced : segment.synced))
       fail_corrupt(segment.path, offset, "records that were on the disk are missing");
     if (!segment.ended && suspicious_) {
       log_.cut = true;
@@ -244,7 +335,7 @@ class Reader {
   const SegmentImages images_;
   bool suspicious_ = false;  ///< of the segment that was read last: the machine has died since, or this is a copy
   std::map<Number, fs::path> paths_;
-  std::map<Number, std::uint64_t> tails_;
+  std::map<Number, Look> looks_;  ///< beside a writer: from before anything was read
   FoundLog log_;
 };
 

@@ -11,7 +11,8 @@
 /// Anything else that isn't as it was written is damage: Errc::corrupt with path and offset.
 ///
 /// A process that only reads may look while another one writes: what is reserved is looked at first, and then what is complete
-/// of it. A record that is there began after all that had returned before it, so these are there too.
+/// of it. A record that is there began after all that had returned before it, so these are there too. What isn't as a writer
+/// puts it is looked at again, and then is damage there too.
 ///
 /// Thread safety: plain functions.
 

@@ -23,8 +23,7 @@ LogSegment::LogSegment(FileSystem& files, const fs::path& folder, FileHeader hea
       codec_(0, std::nullopt, kFormatVersion),
       file_(files.create_reserved(path_, header.size)) {
   try {
-    const auto status = files.status(path_);
-    header_.inode = status ? status->inode : 0;
+    header_.note_place(files.status(path_));
     codec_ = header_.codec(key);
     note_synced();
     std::array<std::byte, FileHeader::kBytes> bytes{};
@@ -113,7 +112,7 @@ void LogSegment::end(FrameKind kind) noexcept {
   const std::uint64_t offset = *append_head(head, head.size);  // invariant 3
   const std::uint64_t mark = codec_.end_mark(codec_.head(head, offset), offset);
   word(offset + FrameCodec::kHeadBytes).store(mark, std::memory_order_release);
-  ended_.store(true, std::memory_order_release);
+  tail_.set_ended();
 }
 
 void LogSegment::write_word(std::uint64_t offset, std::uint64_t word) {

@@ -67,8 +67,8 @@ class LogSegment {
   void end(FrameKind kind) noexcept;
 
   /// First byte behind what has been reserved, an end included.
-  std::uint64_t tail() const noexcept { return tail_.offset() + (ended() ? codec_.end_size() : 0); }
-  bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+  std::uint64_t tail() const noexcept { return tail_.behind(codec_.end_size()); }
+  bool ended() const noexcept { return tail_.ended(); }
   /// Half of it is used: time to prepare the next.
   bool half_used() const noexcept { return tail() > header_.size / 2; }
 
@@ -119,7 +119,6 @@ class LogSegment {
   std::span<std::byte> bytes_;
   alignas(64) LogTail<StdAtomics> tail_{kSegmentStart};
   std::atomic<std::uint64_t> prepared_{0};  ///< up to here the memory has been asked for
-  std::atomic<bool> ended_{false};
   std::atomic<bool> has_memory_{false};
   std::mutex flushing_;                    ///< the next one
   std::uint64_t flushed_ = kSegmentStart;  ///< up to here the file has what the window has

@@ -49,8 +49,19 @@ class LogTail {
   /// The first byte behind the frames that were reserved, but for an end.
   std::uint64_t offset() const noexcept { return offset_.load(std::memory_order_seq_cst); }
 
+  /// An end that was appended is complete.
+  void set_ended() noexcept { ended_.store(true, std::memory_order_release); }
+  /// acquire: who finds it finds the tail where the end begins, and the end as it stays.
+  bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+  /// The first byte behind what was reserved, with an end of this size once it is complete: always between two frames.
+  std::uint64_t behind(std::uint64_t end_size) const noexcept {
+    const bool with_end = ended();  // first: a tail that was read before an end is not the one that the end lies at
+    return offset() + (with_end ? end_size : 0);
+  }
+
  private:
   typename Policy::template Atomic<std::uint64_t> offset_;
+  typename Policy::template Atomic<bool> ended_{false};
 };
 
 }  // namespace cubby::detail

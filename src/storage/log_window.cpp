@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <new>
 
 #include <cubby/error.hpp>
 
@@ -21,6 +22,13 @@ std::size_t first_not_zero(std::span<const std::byte> bytes) noexcept {
     return bytes.size();
   return static_cast<std::size_t>(
       std::find_if(bytes.begin(), bytes.end(), [](std::byte byte) { return byte != std::byte{0}; }) - bytes.begin());
+}
+
+/// A file that was in the folder's list.
+std::unique_ptr<FileSystem::ReadFile> open_listed(FileSystem& files, const fs::path& path) {
+  auto file = files.open(path);
+  if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");
+  return file;
 }
 
 struct WholeFrames {
@@ -62,9 +70,8 @@ LogWindow::LogWindow(FileSystem& files, const fs::path& folder, FileHeader heade
     : path_(folder / window_name(header.generation, header.number)),
       file_(files.create_mapped(path_, kImageOffset + header.size)) {
   try {
-    const auto status = files.status(path_);
     header.kind = FileHeader::Kind::window;
-    header.inode = status ? status->inode : 0;
+    header.note_place(files.status(path_));
     header.write(file_->bytes().first<FileHeader::kBytes>());
   } catch (...) {
     file_.reset();
@@ -102,10 +109,17 @@ void LogWindow::give_back(std::uint64_t used) noexcept {
 
 // --------------------------------------------------------------------------------------------------------------- reading
 
+FileImage::FileImage(std::size_t size, const fs::path& path) : size_(size) {
+  try {
+    bytes_ = std::make_unique_for_overwrite<std::byte[]>(size);
+  } catch (const std::bad_alloc&) {
+    throw Error(Errc::io, "there is no memory for the " + std::to_string(size) + " bytes of " + path.string());
+  }
+}
+
 FileImage::FileImage(FileSystem& files, const fs::path& path) {
-  const auto file = files.open(path);
-  if (!file) throw Error(Errc::io, path.string() + " was there, and is gone");
-  *this = FileImage(file->size());
+  const auto file = open_listed(files, path);
+  *this = FileImage(file->size(), path);
   size_ = file->read_at(0, bytes());
 }
 
@@ -145,12 +159,18 @@ std::optional<SegmentImages::Found> SegmentImages::find(const FileHeader& header
 
 SegmentImages::Image SegmentImages::read(const fs::path& segment) const {
   Image image;
-  image.file = FileImage(*settings_.files, segment);
+  const auto file = open_listed(*settings_.files, segment);
+  image.file_size = file->size();
+  // What has no header, or not its own length, is for the reader of the log to judge. How long it is may be anything.
+  image.file = FileImage(std::min<std::uint64_t>(image.file_size, kSegmentStart + FrameCodec::kHeadBytes), segment);
+  image.file.shrink(file->read_at(0, image.file.bytes()));
   const auto header = FileHeader::read(image.file.bytes());
-  // What has no header, or not its own length, is for the reader of the log to judge.
-  if (header && header->kind == FileHeader::Kind::segment && header->version > 1 && header->size == image.file.bytes().size() &&
-      header->size > kSegmentStart) {
-    complete(image, segment, *header);
+  if (!header || header->kind != FileHeader::Kind::segment || header->size != image.file_size) return image;
+  image.file = FileImage(image.file_size, segment);
+  image.file.shrink(file->read_at(0, image.file.bytes()));
+  const auto now = FileHeader::read(image.file.bytes());
+  if (now && now->version > 1 && now->size == image.file.bytes().size() && now->size > kSegmentStart) {
+    complete(image, segment, *now);
   }
   return image;
 }
@@ -194,7 +214,7 @@ void SegmentImages::complete(Image& image, const fs::path& segment, const FileHe
   const auto is_in_window = [&] { return word_at(image.file.bytes(), kInWindowOffset) == in_window_mark(header.salt); };
   const bool untouched = header.is_untouched(settings_.files->status(segment), boot_);
   if (auto found = find(header, header_bytes())) {
-    FileImage window(header.size);
+    FileImage window(header.size, found->path);
     const std::size_t length = found->file->read_at(LogWindow::kImageOffset, window.bytes());
     // A writer may have brought it all into the segment meanwhile, and used the window for another.
     const bool still = !settings_.beside_a_writer || find(header, header_bytes()).has_value();
@@ -247,20 +267,23 @@ void SegmentImages::read_again(const fs::path& segment, const FileHeader& header
 }
 
 void SegmentImages::check_unused(const fs::path& path) const {
-  const FileImage window(*settings_.files, path);
-  const auto bytes = window.bytes();
-  const auto header = FileHeader::read(bytes);
+  const auto file = open_listed(*settings_.files, path);
+  std::array<std::byte, FileHeader::kBytes> start{};
+  const bool is_long_enough = file->read_at(0, start) == start.size();
+  const auto header = FileHeader::read(start);
   if (!header) {
     // Its checksum is what is written last.
-    const bool begun = bytes.size() >= FileHeader::kBytes && word_at(bytes, FileHeader::kBytes - 8) != 0;
+    const bool begun = is_long_enough && word_at(start, FileHeader::kBytes - 8) != 0;
     if (begun) fail_corrupt(path, 0, "it doesn't begin as a window of the log does");
     return;
   }
   const auto named = parse_name(path.filename().string());
   if (header->kind != FileHeader::Kind::window || header->store != settings_.store || header->generation != named->generation ||
-      header->number != named->number || bytes.size() != LogWindow::kImageOffset + header->size) {
+      header->number != named->number || file->size() != LogWindow::kImageOffset + header->size) {
     fail_corrupt(path, 0, "it is another store's, or another file under this name");
   }
+  const FileImage window(*settings_.files, path);
+  const auto bytes = window.bytes();
   const std::uint64_t state = word_at(bytes, LogWindow::kStateOffset);
   const auto image = bytes.subspan(LogWindow::kImageOffset);
   const auto zeros = [&](std::size_t from, std::size_t to) {

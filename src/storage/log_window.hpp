@@ -71,11 +71,13 @@ class LogWindow {
 class FileImage {
  public:
   FileImage() = default;
-  explicit FileImage(std::size_t size) : size_(size), bytes_(std::make_unique_for_overwrite<std::byte[]>(size)) {}
+  /// Room for so much of this file. Throws Errc::io if there isn't.
+  FileImage(std::size_t size, const std::filesystem::path& path);
   /// The whole file. Throws Errc::io, also if it isn't there any more.
   FileImage(FileSystem& files, const std::filesystem::path& path);
   std::span<std::byte> bytes() noexcept { return {bytes_.get(), size_}; }
   std::span<const std::byte> bytes() const noexcept { return {bytes_.get(), size_}; }
+  void shrink(std::size_t size) noexcept { size_ = size; }
 
  private:
   std::size_t size_ = 0;
@@ -95,7 +97,10 @@ class SegmentImages {
   explicit SegmentImages(Settings settings);
 
   struct Image {
+    /// All of it; its first bytes only if it isn't as long as its header says, and so no segment.
     FileImage file;
+    std::uint64_t file_size = 0;
+    bool is_whole() const noexcept { return file.bytes().size() == file_size; }
     /// Empty, or the window that the image was completed from.
     std::filesystem::path window;
     /// Up to here the file itself has what the image has.

@@ -27,6 +27,7 @@ class MendedFiles final : public FileSystem {
   std::filesystem::path resolve(const std::filesystem::path& path) override { return files_.resolve(path); }
   std::optional<std::string> read(const std::filesystem::path& path) override { return files_.read(path); }
   std::vector<std::string> list(const std::filesystem::path& folder) override { return files_.list(folder); }
+  bool is_locked(const std::filesystem::path& path) override { return files_.is_locked(path); }
   std::string boot_id() override { return files_.boot_id(); }
   std::unique_ptr<ReadFile> open(const std::filesystem::path& path) override {
     auto file = files_.open(path);

@@ -34,12 +34,14 @@ Deadline deadline_of(const LoggedOperation& operation) {
 }  // namespace
 
 void Store::start_durable() {
-  const auto load = [this] {
+  OpeningAgain again;
+  const auto load = [&] {
     DurableFolder::Settings settings;
     settings.files = &real_file_system();
     settings.folder = file_;
     settings.key = options_.encryption_key;
     settings.read_only = options_.read_only;
+    settings.beside_a_writer = again.beside_a_writer();
     settings.sync = options_.sync;
     settings.checkpoint_after = options_.checkpoint_after;
     settings.wait_for_publishers = wait_for_publishers;
@@ -60,15 +62,12 @@ void Store::start_durable() {
     }
   } give_up{this};
   in_context("open", name_, [&] {
-    constexpr int kMostTries = 100;
-    for (int tries = 1;; ++tries) {
+    for (;;) {
       try {
         load();
         break;
       } catch (const Error& error) {
-        // A writer may have replaced or removed the files that were being read.
-        const bool files_went = durable_ && (durable_->has_changed() || (error.code() == Errc::io && tries < kMostTries / 10));
-        if (!options_.read_only || !files_went || tries == kMostTries) throw;
+        if (!options_.read_only || !again.helps(durable_.get(), error)) throw;
         drop_contents(false);
         tidy(thread_record());
       }

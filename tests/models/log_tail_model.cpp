@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writers that reserve frames in a segment of the log while another ends it: the frames lie without a gap or an overlap, each
-// writer has its own, and nothing lies behind the end.
+// writer has its own, and nothing lies behind the end; and who asks meanwhile is told of a place between two frames.
 
 #include "models/model.hpp"
 #include "storage/log_tail.hpp"
@@ -8,12 +8,11 @@
 namespace cubby::models {
 namespace {
 
+/// A segment's words. One is the size of the frame that begins there, and kEnd more for an end.
 template <class Policy>
-struct TailSuite : rl::test_suite<TailSuite<Policy>, 3> {
-  static constexpr std::uint64_t kWords = 7, kEnd = 16;
-  using Atomic = typename Policy::template Atomic<std::uint64_t>;
+struct Frames {
+  static constexpr std::uint64_t kWords = 7, kEnd = 16, kEndSize = 1;
 
-  /// A word is the frame's size, and kEnd more for an end.
   std::optional<std::uint64_t> append(std::uint64_t size, bool is_end) {
     const auto put = [&](std::uint64_t offset) {
       std::uint64_t found = 0;
@@ -22,8 +21,16 @@ struct TailSuite : rl::test_suite<TailSuite<Policy>, 3> {
       return found;
     };
     const auto read = [](std::uint64_t word, std::uint64_t) { return detail::ReservedHead{word % kEnd, word >= kEnd}; };
-    return tail.append({size, is_end}, is_end ? 1 : size + 1, kWords, put, read);
+    return tail.append({size, is_end}, is_end ? kEndSize : size + kEndSize, kWords, put, read);
   }
+
+  typename Policy::template Atomic<std::uint64_t> words[kWords];
+  detail::LogTail<Policy> tail{0};
+};
+
+template <class Policy>
+struct TailSuite : rl::test_suite<TailSuite<Policy>, 3>, Frames<Policy> {
+  using Frames<Policy>::append, Frames<Policy>::words, Frames<Policy>::tail, Frames<Policy>::kWords, Frames<Policy>::kEnd;
 
   void thread(unsigned index) {
     if (index == 2) {
@@ -58,9 +65,43 @@ struct TailSuite : rl::test_suite<TailSuite<Policy>, 3> {
     require(frames == 0, "a frame that a writer has is not there");
   }
 
-  Atomic words[kWords];
   int owner[kWords] = {};  // each written by who has reserved it
-  detail::LogTail<Policy> tail{0};
+};
+
+/// Who asks where the frames end, while one writer reserves and another ends the segment, gets a place between two frames:
+/// what is noted as synced up to there is there.
+template <class Policy, bool kTailFirst = false>
+struct BehindSuite : rl::test_suite<BehindSuite<Policy, kTailFirst>, 3>, Frames<Policy> {
+  using Frames<Policy>::append, Frames<Policy>::words, Frames<Policy>::tail, Frames<Policy>::kEnd, Frames<Policy>::kEndSize;
+
+  void thread(unsigned index) {
+    if (index == 0) {
+      for (int frame = 0; frame < 2; ++frame) append(2, false);
+    } else if (index == 1) {
+      require(append(kEndSize, true).has_value(), "there was no room for the end");
+      tail.set_ended();
+    } else if (kTailFirst) {  // the mistake
+      const std::uint64_t offset = tail.offset();
+      behind = offset + (tail.ended() ? kEndSize : 0);
+    } else {
+      behind = tail.behind(kEndSize);
+    }
+  }
+
+  void after() {
+    std::uint64_t offset = 0;
+    for (;;) {
+      if (behind == offset) return;
+      const std::uint64_t word = words[offset].load(std::memory_order_relaxed);
+      require(word != 0, "it lies behind everything");
+      offset += word % kEnd;
+      if (word < kEnd) continue;
+      require(behind == offset, "it lies within a frame");
+      return;
+    }
+  }
+
+  std::uint64_t behind = 0;  // written by one thread
 };
 
 /// Puts a head over another.
@@ -81,7 +122,9 @@ int main(int count, char** arguments) {
   Runner runner(count, arguments);
   runner.holds<TailSuite<RelacyAtomics<>>>("two writers and an end", 200000);
   runner.holds_in_all<TailSuite<RelacyAtomics<>>>("two writers and an end, all with three preemptions", 3);
+  runner.holds<BehindSuite<RelacyAtomics<>>>("a writer, an end, and who asks where it is", 200000);
 
+  runner.is_found<BehindSuite<RelacyAtomics<>, true>>("the tail read before the end", 200000);
   runner.is_found<TailSuite<RelacyAtomics<OverOthers>>>("heads over others", 200000);
   runner.is_found<TailSuite<RelacyAtomics<NotPut>>>("heads not put", 200000);
   return runner.exit_code();

@@ -145,6 +145,7 @@ class MemoryFileSystem final : public detail::FileSystem {
     step("lock", path);
     return std::make_unique<Lock>();
   }
+  bool is_locked(const std::filesystem::path&) override { return false; }
   std::string boot_id() override { return boot_; }
 
   void rename(const std::filesystem::path& from, const std::filesystem::path& to) override {

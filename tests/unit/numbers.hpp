@@ -22,10 +22,11 @@ namespace cubby::testing {
 /// A store that holds one number, and whose log holds each that it was set to.
 class Numbers {
  public:
-  Numbers(detail::FileSystem& disk, Sync sync, std::optional<detail::EncryptionKey> key = {}) {
+  Numbers(detail::FileSystem& disk, Sync sync, std::optional<detail::EncryptionKey> key = {},
+          const std::filesystem::path& folder = "/data/store") {
     detail::DurableFolder::Settings settings;
     settings.files = &disk;
-    settings.folder = "/data/store";
+    settings.folder = folder;
     settings.key = key;
     settings.sync = sync;
     settings.checkpoint_after = 64 << 10;

@@ -8,6 +8,7 @@
 /// nobody writes.
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -60,6 +61,7 @@ class SimulatedDisk final : public detail::FileSystem {
     const std::lock_guard lock(mutex_);
     auto disk = std::make_unique<SimulatedDisk>();
     disk->boot_ = boot_ + "+";
+    disk->volume_ = volume_;
     disk->folders_ = folders_;
     std::map<std::string, std::shared_ptr<File>> names = synced_names_;
     for (const NameChange& change : unsynced_names_) {
@@ -76,6 +78,7 @@ class SimulatedDisk final : public detail::FileSystem {
     for (const auto& [name, file] : names) {
       auto copy = std::make_shared<File>();
       copy->inode = file->inode;
+      copy->birth = file->birth;
       copy->bytes = file->synced;
       copy->bytes.resize(std::max(file->synced.size(), mood == 0 ? std::size_t{0} : file->bytes.size()));
       for (std::size_t sector = 0; sector < std::min(copy->bytes.size(), file->bytes.size()); sector += kSector) {
@@ -95,6 +98,7 @@ class SimulatedDisk final : public detail::FileSystem {
     const std::lock_guard lock(mutex_);
     auto disk = std::make_unique<SimulatedDisk>();
     disk->boot_ = boot_;
+    disk->volume_ = volume_;
     disk->folders_ = folders_;
     for (const auto& [name, file] : names_) {
       auto copy = std::make_shared<File>(*file);
@@ -112,6 +116,17 @@ class SimulatedDisk final : public detail::FileSystem {
     return disk;
   }
 
+  /// A copy of all files whose inodes have the same numbers by chance: on another volume, or of another birth.
+  std::unique_ptr<SimulatedDisk> copy_with_its_inodes(bool on_another_volume) const {
+    auto disk = after_process_death();
+    if (on_another_volume) {
+      ++disk->volume_;
+    } else {
+      for (const auto& [name, file] : disk->names_) file->birth = next_birth();
+    }
+    return disk;
+  }
+
   std::map<std::string, std::string> contents() const {
     const std::lock_guard lock(mutex_);
     std::map<std::string, std::string> all;
@@ -122,8 +137,10 @@ class SimulatedDisk final : public detail::FileSystem {
     const std::lock_guard lock(mutex_);
     auto& file = names_[path];
     const std::uint64_t inode = file != nullptr ? file->inode : next_inode_++;
+    const std::uint64_t birth = file != nullptr ? file->birth : next_birth();
     file = std::make_shared<File>();
     file->inode = inode;
+    file->birth = birth;
     file->bytes.assign(bytes.begin(), bytes.end());
     file->synced = file->bytes;
     synced_names_[path] = file;
@@ -142,7 +159,8 @@ class SimulatedDisk final : public detail::FileSystem {
     if (is_folder(path)) return Status{.kind = Kind::folder};
     const auto found = names_.find(path.string());
     if (found == names_.end()) return std::nullopt;
-    return Status{.permissions = 0644, .inode = found->second->inode};
+    const File& file = *found->second;
+    return Status{.permissions = 0644, .inode = file.inode, .volume = volume_, .birth = file.birth};
   }
   std::filesystem::path resolve(const std::filesystem::path& path) override { return path.lexically_normal(); }
   std::optional<std::string> read(const std::filesystem::path& path) override {
@@ -209,8 +227,9 @@ class SimulatedDisk final : public detail::FileSystem {
   std::unique_ptr<Lock> lock(const std::filesystem::path& path) override {
     const std::lock_guard guard(mutex_);
     step("lock", path);
-    return std::make_unique<Lock>();
+    return std::make_unique<HeldLock>(locks_);
   }
+  bool is_locked(const std::filesystem::path&) override { return locks_->load() > 0; }
   std::string boot_id() override { return boot_; }
   void rename(const std::filesystem::path& from, const std::filesystem::path& to) override {
     const std::lock_guard lock(mutex_);
@@ -234,11 +253,22 @@ class SimulatedDisk final : public detail::FileSystem {
   }
 
  private:
+  /// May outlive the disk, as a process does that the test has forgotten.
+  class HeldLock final : public Lock {
+   public:
+    explicit HeldLock(std::shared_ptr<std::atomic<int>> locks) : locks_(std::move(locks)) { ++*locks_; }
+    ~HeldLock() override { --*locks_; }
+
+   private:
+    std::shared_ptr<std::atomic<int>> locks_;
+  };
+
   static constexpr std::size_t kSector = 512;
   static constexpr std::size_t kPage = 4096;
 
   struct File {
     std::uint64_t inode = 0;
+    std::uint64_t birth = 0;
     std::vector<char> bytes;
     std::vector<char> synced;
   };
@@ -345,10 +375,16 @@ class SimulatedDisk final : public detail::FileSystem {
   std::shared_ptr<File> add(const std::filesystem::path& path, std::size_t size) {
     auto file = std::make_shared<File>();
     file->inode = next_inode_++;
+    file->birth = next_birth();
     file->bytes.resize(size);
     names_[path.string()] = file;
     unsynced_names_.push_back({path.string(), file, {}});
     return file;
+  }
+  /// No two files of all disks were made at the same time.
+  static std::uint64_t next_birth() {
+    static std::atomic<std::uint64_t> last{0};
+    return ++last;
   }
   bool is_folder(const std::filesystem::path& path) const {
     return std::find(folders_.begin(), folders_.end(), path.string()) != folders_.end();
@@ -368,6 +404,8 @@ class SimulatedDisk final : public detail::FileSystem {
   std::vector<NameChange> unsynced_names_;
   std::string boot_ = "boot";
   std::uint64_t next_inode_ = 1;
+  std::uint64_t volume_ = 1;
+  std::shared_ptr<std::atomic<int>> locks_ = std::make_shared<std::atomic<int>>(0);
   std::size_t calls_ = 0;
   std::size_t fail_at_ = 0;
   int error_ = EIO;
