@@ -18,7 +18,8 @@ constexpr const char* kNames[] = {
     "wait_for",  "rename",    "erase",   "take",       "clear",       "expire",     "remove_expiry", "update",
     "modify",    "transact",  "keys",    "for_each",   "save",        "load",       "expire_at",     "deadline",
     "version",   "unchanged", "scan",    "random_key", "shift_async", "wait_async", "attempt_async", "visit_many",
-    "type",      "length",    "slice",
+    "type",      "length",    "slice",      "member",      "visit_members",
+    "change_members", "modify_member",
 };
 static_assert(std::size(kNames) == kOperations);
 
