@@ -218,7 +218,8 @@ void expect_only_reads(Datastore& store) {
     const std::string_view operation_name = operation.name;
     const bool read = operation_name == "get" || operation_name == "visit" || operation_name == "exists" ||
                       operation_name == "ttl" || operation_name == "deadline" || operation_name == "visit_many" ||
-                      operation_name == "type" || operation_name == "length" || operation_name == "slice";
+                      operation_name == "type" || operation_name == "length" || operation_name == "slice" ||
+                      operation_name == "member" || operation_name == "visit_members";
     if (read) {
       EXPECT_NO_THROW(operation.call(store, "other")) << operation_name;
     } else {
