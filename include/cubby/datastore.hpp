@@ -317,7 +317,8 @@ class Datastore {
   /// buckets are empty) and returns the cursor to go on with. 0 begins, and is returned at the end. The cursor is all there is
   /// to the scan, below 2^48, and valid as long as the process. From 0 to 0, keys there throughout are seen exactly once; keys
   /// that come or go meanwhile maybe. `f` is `f(string_view key, const Value&)`, `f(string_view key, Type)` or `f(string_view
-  /// key)`; the latter two copy no arrays that are used as queues, and no objects that are changed member by member. It may call the store as that of for_each.
+  /// key)`; the latter two copy no arrays that are used as queues, and no objects that are changed member by member. It may
+  /// call the store as that of for_each.
   template <class F>
     requires std::invocable<F&, std::string_view, const Value&> || std::invocable<F&, std::string_view, Type> ||
              std::invocable<F&, std::string_view>

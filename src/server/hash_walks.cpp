@@ -200,9 +200,8 @@ bool reply_scan_in_place(Reply& reply, const Keyspace& keys, std::string_view ke
     });
     if (members.empty()) continue;
     members.clear();
-    keys.visit_members(key, first, options.count + 1, [&](std::string_view name, const Value& value) {
-      members.emplace_back(name, value);
-    });
+    keys.visit_members(key, first, options.count + 1,
+                       [&](std::string_view name, const Value& value) { members.emplace_back(name, value); });
     if (!members.empty() && named(members.front().first)) break;
   }
   std::uint64_t next = 0;

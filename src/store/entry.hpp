@@ -32,8 +32,8 @@
 /// are written there, and nothing is copied. Else the value is copied into a block that is made for it.
 ///
 /// The payload, by form: the words of a value that lies in itself; a node (the value's bytes, which Values that readers take
-/// out share with the entry, by its reference count); a Value whose node is large, in a block apart; or the header of a queue or
-/// of an object's members.
+/// out share with the entry, by its reference count); a Value whose node is large, in a block apart; or the header of a queue
+/// or of an object's members.
 ///
 /// Invariants
 ///  1. Nothing changes once the entry is published, except: the deadline (atomic), the reminder (under the key's lock), the

@@ -61,7 +61,8 @@ void Store::fail_length(const char* operation, std::string_view key) const {
 
 void Store::fail_depth(Operation operation, std::string_view key) const {
   fail(Errc::invalid_argument, name_of(operation), key,
-       "in the array or object the value would nest deeper than the " + std::to_string(node::kMaxDepth) + " levels that are allowed");
+       "in the array or object the value would nest deeper than the " + std::to_string(node::kMaxDepth) +
+           " levels that are allowed");
 }
 
 void Store::check_open(const char* operation) {

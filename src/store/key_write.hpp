@@ -121,7 +121,7 @@ struct KeyWrite {
   WaitLink* next_taker(WaitLine& line, Wakeups& wakeups);
 
   bool changes_ = false;
-  Entry* fresh_ = nullptr;      ///< null: the key is removed
+  Entry* fresh_ = nullptr;    ///< null: the key is removed
   bool parts_go_on_ = false;  ///< what the occupant is made of belongs to fresh_
   bool published_ = false;
   bool shown_ = false;  ///< not published, but a reader may have met it in a marker

@@ -40,11 +40,10 @@ Member* make_member(std::string_view name, const node::View& value, std::uint64_
 }
 
 std::size_t common_prefix(std::string_view one, std::string_view other) noexcept {
-  return static_cast<std::size_t>(std::mismatch(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                                               one.size(), other.size())),
-                                                other.begin())
-                                      .first -
-                                  one.begin());
+  return static_cast<std::size_t>(
+      std::mismatch(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(std::min(one.size(), other.size())), other.begin())
+          .first -
+      one.begin());
 }
 
 /// Sets prefix and hints by the names.

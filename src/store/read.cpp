@@ -161,9 +161,9 @@ Stats Store::stats() {
   check_open("stats");
   Stats stats;
   stats.keys = size();
-  for (const Operation each : {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline,
-                               Operation::type, Operation::length, Operation::slice, Operation::member,
-                               Operation::visit_members})
+  for (const Operation each :
+       {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline, Operation::type,
+        Operation::length, Operation::slice, Operation::member, Operation::visit_members})
     stats.reads += operations(each);
   stats.hits = figure(Figure::hits);
   stats.writes = figure(Figure::writes);

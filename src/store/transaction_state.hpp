@@ -63,9 +63,9 @@ struct Draft {
   std::size_t shifted = 0, popped = 0;  ///< taken from the base
   ArrayEnd front, back;
   Members members;
-  Removed removed;             ///< what has left the members of the entry
-  std::vector<Value> patches;  ///< what the members were changed by, for the log
-  bool log_whole = false;      ///< patches can't say it
+  Removed removed;                  ///< what has left the members of the entry
+  std::vector<Value> patches;       ///< what the members were changed by, for the log
+  bool log_whole = false;           ///< patches can't say it
   Deadline deadline;                ///< REQUIRES: never `keep` if moved, or if the entry is absent
   Draft* source = nullptr;          ///< of what was moved here
   bool deadline_of_source = false;  ///< and its deadline with it
@@ -91,9 +91,7 @@ struct Draft {
   std::optional<Value> member(std::string_view name) const;
   void for_members(std::size_t first, std::size_t count, FunctionRef<void(std::string_view, const Value&)> f) const;
   /// It is members already, or the entry holds such. REQUIRES: there.
-  bool in_tree() const {
-    return content == Content::members || (content == Content::untouched && write->entry->is_members());
-  }
+  bool in_tree() const { return content == Content::members || (content == Content::untouched && write->entry->is_members()); }
   /// REQUIRES: there.
   Value current() const;
   Type type() const;

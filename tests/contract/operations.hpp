@@ -61,13 +61,9 @@ inline std::vector<Operation> operations_on_a_key() {
       {"slice", false, [](Datastore& store, std::string_view key) { store.slice(key, 0, 1); }},
       {"member", false, [](Datastore& store, std::string_view key) { store.member(key, "name"); }},
       {"visit_members", false,
-       [](Datastore& store, std::string_view key) {
-         store.visit_members(key, {"name"}, [](std::size_t, const Value&) {});
-       }},
+       [](Datastore& store, std::string_view key) { store.visit_members(key, {"name"}, [](std::size_t, const Value&) {}); }},
       {"visit_members", false,
-       [](Datastore& store, std::string_view key) {
-         store.visit_members(key, 0, 1, [](std::string_view, const Value&) {});
-       }},
+       [](Datastore& store, std::string_view key) { store.visit_members(key, 0, 1, [](std::string_view, const Value&) {}); }},
       {"rename", true, [](Datastore& store, std::string_view key) { store.rename(key, "renamed"); }},
       {"erase", true, [](Datastore& store, std::string_view key) { store.erase(key); }},
       {"take", true, [](Datastore& store, std::string_view key) { store.take(key); }},

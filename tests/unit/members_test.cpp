@@ -30,7 +30,8 @@ std::string member_name(unsigned number) {
     case 4:
       return std::string(number / 7 % 40, '\0');
     case 5:
-      return "a common prefix of many bytes, and another that is long:" + std::to_string(number) + " and an end that is the same";
+      return "a common prefix of many bytes, and another that is long:" + std::to_string(number) +
+             " and an end that is the same";
     default:
       return "\xff\xfe" + std::to_string(number / 7);
   }
@@ -174,7 +175,8 @@ std::string counted_name(int number) { return "member:" + std::to_string(100000 
 
 Model counted_model(int count) {
   Model model;
-  for (int number = 0; number < count; ++number) model.emplace(counted_name(number), member_value(static_cast<unsigned>(number)));
+  for (int number = 0; number < count; ++number)
+    model.emplace(counted_name(number), member_value(static_cast<unsigned>(number)));
   return model;
 }
 
