@@ -20,10 +20,13 @@ class MembersOfObjects : public ContractTest {
     for (int number = 0; number < count; ++number) members.emplace(name_of(number), value_of(number));
     return Value::object(members);
   }
-  /// An object of this size that is kept as it is after changes of members.
+  /// An object of this size that is kept as it is after changes of members: it had more.
   static void make(Datastore& store, std::string_view key, int count) {
-    store.set(key, object(count + 1));
-    store.change_members(key, Value::object({{name_of(count), nullptr}}));
+    constexpr int kMore = 70;
+    store.set(key, object(count + kMore));
+    std::map<std::string, Value> gone;
+    for (int number = count; number < count + kMore; ++number) gone.emplace(name_of(number), nullptr);
+    store.change_members(key, Value::object(gone));
     ASSERT_EQ(store.get(key), object(count));
   }
   static testing::AssertionResult changed(const MembersChanged& result, std::size_t added, std::size_t removed,
