@@ -18,13 +18,12 @@
 /// A B+-tree sorted by the bytes of the names. A version is a small header (Members) with a root. Members and nodes that were
 /// published are not written again: a change copies the nodes on its path, so that versions share all others.
 ///
-///        old root     new root
-///          | \  \      / /  \
-///          |  \  \____/_/_   \          each slot: a hint and the first member below it, besides (inner nodes) the child
-///          v   v______/   v   v         and how many members it has
-///         [ ] [ ]        [ ] [ ]        leaves
-///                             |
-///                            name | value: a counted block, which Values that readers take out share
+///     old root    new root         an inner slot: a hint, the first member below, the child, how many members it has
+///        |    .___/   |
+///        |   /        |
+///     [ leaf ]  [ leaf ] [ leaf ]  a leaf's slot: a hint, the member
+///                    |
+///                   name | value   a counted block, which Values that readers take out share
 ///
 /// Invariants
 ///  1. A node or member of a version has been made by its `edit` or an earlier one; those of `edit` itself were never shown to

@@ -150,10 +150,14 @@ TEST_P(MembersAtRandom, AreThoseOfAMap) {
           const std::uint64_t foreseen = members.flat_size_with(name, &view);
           const bool added = members.put(name, view, removed);
           EXPECT_EQ(members.flat_size(), foreseen);
-          if (model != nullptr) EXPECT_EQ(added, model->insert_or_assign(name, value).second);
+          if (model != nullptr) {
+            EXPECT_EQ(added, model->insert_or_assign(name, value).second);
+          }
         } else {
           const bool erased = members.erase(name, removed);
-          if (model != nullptr) EXPECT_EQ(erased, model->erase(name) != 0);
+          if (model != nullptr) {
+            EXPECT_EQ(erased, model->erase(name) != 0);
+          }
         }
       }
     };
@@ -163,8 +167,12 @@ TEST_P(MembersAtRandom, AreThoseOfAMap) {
     const auto found = versions.model().find(asked);
     const Member* const member = versions.members().find(asked);
     ASSERT_EQ(member != nullptr, found != versions.model().end()) << asked;
-    if (member != nullptr) ASSERT_EQ(member->value(), found->second);
-    if (round % 50 == 0) ASSERT_NO_FATAL_FAILURE(versions.expect_right()) << round;
+    if (member != nullptr) {
+      ASSERT_EQ(member->value(), found->second);
+    }
+    if (round % 50 == 0) {
+      ASSERT_NO_FATAL_FAILURE(versions.expect_right()) << round;
+    }
   }
   versions.expect_right();
 }
