@@ -30,10 +30,6 @@ namespace detail {
 
 class Store;
 
-template <class Keys>
-concept KeyRange =
-    std::ranges::input_range<Keys> && std::convertible_to<std::ranges::range_reference_t<Keys>, std::string_view>;
-
 }  // namespace detail
 
 /// Which element a queue gives.
@@ -44,7 +40,7 @@ enum class End { first, last };
 /// Keys are byte strings of 0 to 65,535 bytes (longer: Errc::invalid_argument).
 ///
 /// Thread safety: every member may be called from any thread on any handle. Operations on a key are linearizable. get, visit,
-/// exists, type, length, slice, ttl and deadline take no lock and write nothing shared.
+/// exists, type, length, slice, member, visit_members, ttl and deadline take no lock and write nothing shared.
 ///
 /// Errors: all calls throw cubby::Error; after the store was closed with Errc::closed. A call that throws has changed nothing.
 class Datastore {
@@ -196,6 +192,32 @@ class Datastore {
   /// counts as []. Errc::type_mismatch if the key holds something else.
   Value slice(std::string_view key, std::size_t first, std::size_t count) const;
 
+  /// A member of an object, without copying the others; empty if it or the key is absent. Errc::type_mismatch if the key holds
+  /// something else. This and what follows take time that is logarithmic in the number of members.
+  std::optional<Value> member(std::string_view key, std::string_view name) const;
+  /// Visits members at one instant: calls `f(index, const Value&)` for those that are there, in the order of `names`. Returns
+  /// how many; empty if the key is absent. `f` as that of visit, errors as those of member.
+  template <class Names, class F>
+    requires detail::KeyRange<Names> && std::invocable<F&, std::size_t, const Value&>
+  std::optional<std::size_t> visit_members(std::string_view key, Names&& names, F&& f) const {
+    return detail::with_keys(names, [&](std::span<const std::string_view> views) {
+      return visit_members_impl(key, views, [&f](std::size_t index, const Value& value) { std::invoke(f, index, value); });
+    });
+  }
+  template <class F>
+    requires std::invocable<F&, std::size_t, const Value&>
+  std::optional<std::size_t> visit_members(std::string_view key, std::initializer_list<std::string_view> names, F&& f) const {
+    return visit_members(key, std::span<const std::string_view>(names.begin(), names.size()), f);
+  }
+  /// Calls `f(string_view name, const Value&)` for the members [first, first + count) in the order of their names, as far as
+  /// the object has them. Returns how many it has; else as above.
+  template <class F>
+    requires std::invocable<F&, std::string_view, const Value&>
+  std::optional<std::size_t> visit_members(std::string_view key, std::size_t first, std::size_t count, F&& f) const {
+    return visit_members_impl(key, first, count,
+                              [&f](std::string_view name, const Value& value) { std::invoke(f, name, value); });
+  }
+
   /// Moves value and deadline, at one instant for both keys. `from` absent: Errc::key_not_found; `to` present, or the same key:
   /// Errc::key_exists.
   void rename(std::string_view from, std::string_view to);
@@ -222,14 +244,28 @@ class Datastore {
   /// Deep merge (RFC 7396: a null deletes a member); an absent key counts as {}. Returns the new value. Errc::type_mismatch if
   /// either side is no object.
   Value update(std::string_view key, const Value& patch);
+  /// The same without the new value, so that the object isn't copied: each member of the patch takes time that is logarithmic
+  /// in the number of members, once the object has been changed by this or modify_member. With WhenEmptied::erase the call that
+  /// removes the last member removes the key too, and one that would make an empty object makes none. One that only removes,
+  /// and finds none of the members, changes nothing.
+  MembersChanged change_members(std::string_view key, const Value& patch, WhenEmptied when_emptied = WhenEmptied::keep);
 
   /// Atomic read-modify-write: calls `f(optional<Value>)` exactly once and stores what it returns; empty removes the key. `f`
-  /// runs under the key's lock: it may read other keys (get, visit, exists, type, length, slice, ttl, deadline); any other call
-  /// of the store throws Errc::invalid_argument. Returns what `f` returned.
+  /// runs under the key's lock: it may read other keys (get, visit, exists, type, length, slice, member, visit_members, ttl,
+  /// deadline); any other call of the store throws Errc::invalid_argument. Returns what `f` returned.
   template <class F>
     requires std::is_invocable_r_v<std::optional<Value>, F&, std::optional<Value>>
   std::optional<Value> modify(std::string_view key, F&& f) {
     return modify_impl(key, [&f](std::optional<Value> old) -> std::optional<Value> { return std::invoke(f, std::move(old)); });
+  }
+  /// The same of one member of an object, at the cost of change_members: `f` is given the member, and what it returns is put in
+  /// its place as it is; empty removes it. An absent key counts as {}, and is made with its first member. Errc::type_mismatch
+  /// if the key holds something else. (In a durable store a null or an object takes time that is linear in the object's size.)
+  template <class F>
+    requires std::is_invocable_r_v<std::optional<Value>, F&, std::optional<Value>>
+  std::optional<Value> modify_member(std::string_view key, std::string_view name, F&& f) {
+    return modify_member_impl(
+        key, name, [&f](std::optional<Value> old) -> std::optional<Value> { return std::invoke(f, std::move(old)); });
   }
 
   /// Calls `f(Transaction&)` with exclusive access to exactly `keys`. All its changes take effect at one instant, or, if `f`
@@ -281,7 +317,8 @@ class Datastore {
   /// buckets are empty) and returns the cursor to go on with. 0 begins, and is returned at the end. The cursor is all there is
   /// to the scan, below 2^48, and valid as long as the process. From 0 to 0, keys there throughout are seen exactly once; keys
   /// that come or go meanwhile maybe. `f` is `f(string_view key, const Value&)`, `f(string_view key, Type)` or `f(string_view
-  /// key)`; the latter two don't copy arrays that are used as queues. It may call the store as that of for_each.
+  /// key)`; the latter two copy no arrays that are used as queues, and no objects that are changed member by member. It may
+  /// call the store as that of for_each.
   template <class F>
     requires std::invocable<F&, std::string_view, const Value&> || std::invocable<F&, std::string_view, Type> ||
              std::invocable<F&, std::string_view>
@@ -352,9 +389,15 @@ class Datastore {
 
   void check_open(const char* operation) const;
   bool visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const;
+  std::optional<std::size_t> visit_members_impl(std::string_view key, std::span<const std::string_view> names,
+                                                detail::FunctionRef<void(std::size_t, const Value&)> f) const;
+  std::optional<std::size_t> visit_members_impl(std::string_view key, std::size_t first, std::size_t count,
+                                                detail::FunctionRef<void(std::string_view, const Value&)> f) const;
   Value wait_for_impl(std::string_view key, detail::FunctionRef<bool(const Value&)> predicate, Timeout timeout,
                       std::stop_token stop) const;
   std::optional<Value> modify_impl(std::string_view key, detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f);
+  std::optional<Value> modify_member_impl(std::string_view key, std::string_view name,
+                                          detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f);
   void transact_impl(std::span<const std::string_view> keys, detail::FunctionRef<void(Transaction&)> f);
   std::uint64_t scan_on(std::uint64_t cursor, std::size_t count, bool with_values,
                         detail::FunctionRef<void(std::string_view, Type, const Value&)> f) const;
@@ -381,21 +424,9 @@ class Datastore {
         [attempt = std::move(attempt)](WaitResult&& result) mutable -> bool { return std::invoke(attempt, result.error); });
   }
 
-  /// Calls `f` with the keys as views, which are kept where the range makes them as it is walked.
   template <class Keys, class F>
   static decltype(auto) with_keys(Keys& keys, F&& f) {
-    using Key = std::ranges::range_reference_t<Keys>;
-    std::vector<std::string_view> views;
-    if constexpr (std::is_lvalue_reference_v<Key> || std::same_as<std::remove_cvref_t<Key>, std::string_view> ||
-                  std::is_pointer_v<std::remove_cvref_t<Key>>) {
-      for (auto&& key : keys) views.emplace_back(key);
-      return f(std::span<const std::string_view>(views));
-    } else {
-      std::vector<std::string> owned;
-      for (auto&& key : keys) owned.emplace_back(std::string_view(key));
-      views.assign(owned.begin(), owned.end());
-      return f(std::span<const std::string_view>(views));
-    }
+    return detail::with_keys(keys, std::forward<F>(f));
   }
 
   template <class F>

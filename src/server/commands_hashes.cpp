@@ -15,19 +15,16 @@
 
 /// Hashes: objects, whose members are sorted by name; so are they in replies. Walking through them is in hash_walks.cpp.
 ///
-/// An object is one immutable block. Reading a field is quick at any size, but each change, of one field too, writes the hash
-/// anew: O(its size), at the speed of copying. A change is a merge patch, which copies the members that stay without looking
-/// into them; several fields are one patch.
+/// Fields are read and changed in time that is logarithmic in their number. Several that are changed are one merge patch. What
+/// wants all fields gets the hash as one object, which is made anew after each change.
 
 namespace cubby::server {
 
 namespace {
 
-using Patch = std::vector<std::pair<std::string_view, Value>>;
-
 // --- reading
 
-/// Calls `f` with the hash in place; false if the key is absent. Counts the lookup.
+/// Calls `f` with the whole hash; false if the key is absent. Counts the lookup.
 template <class F>
 bool read_hash(Call& call, F&& f) {
   const bool found = call.keys.visit(call[1], [&](const Value& hash) {
@@ -38,149 +35,133 @@ bool read_hash(Call& call, F&& f) {
   return found;
 }
 
-void reply_field(Reply& reply, const Value& hash, std::string_view field) {
-  if (const auto value = hash.find(field)) {
-    reply.bulk(ValueBytes(*value));
-  } else {
-    reply.null();
-  }
+/// Calls `f(index, const Value&)` for the fields that are there. Counts the lookup.
+template <class F>
+void read_fields(Call& call, Arguments fields, F&& f) {
+  count_lookup(call, call.keys.visit_members(call[1], fields, f).has_value());
+}
+/// Calls `f(const Value&)` for the field that the second argument names, if it is there; whether it is.
+template <class F>
+bool read_field(Call& call, F&& f) {
+  bool there = false;
+  read_fields(call, call.arguments.subspan(2, 1), [&](std::size_t, const Value& value) {
+    there = true;
+    f(value);
+  });
+  return there;
 }
 
 void run_hget(Call& call) {
-  if (!read_hash(call, [&](const Value& hash) { reply_field(call.reply, hash, call[2]); })) call.reply.null();
+  if (!read_field(call, [&](const Value& value) { call.reply.bulk(ValueBytes(value)); })) call.reply.null();
 }
 
 void run_hmget(Call& call) {
   const Arguments fields = call.arguments.subspan(2);
-  const auto reply_fields = [&](const Value& hash) {
-    call.reply.array(fields.size());
-    for (const std::string_view field : fields) reply_field(call.reply, hash, field);
+  std::size_t replied = 0;
+  const auto reply_absent_up_to = [&](std::size_t end) {
+    if (replied == 0) call.reply.array(fields.size());  // not before it's known that this is a hash
+    for (; replied < end; ++replied) call.reply.null();
   };
-  if (!read_hash(call, reply_fields)) reply_fields(Value());
+  read_fields(call, fields, [&](std::size_t index, const Value& value) {
+    reply_absent_up_to(index);
+    call.reply.bulk(ValueBytes(value));
+    ++replied;
+  });
+  reply_absent_up_to(fields.size());
 }
 
 void run_hlen(Call& call) {
-  std::size_t length = 0;
-  read_hash(call, [&](const Value& hash) { length = hash.size(); });
-  call.reply.integer(static_cast<std::int64_t>(length));
+  const auto length = call.keys.count_members(call[1]);
+  count_lookup(call, length.has_value());
+  call.reply.integer(static_cast<std::int64_t>(length.value_or(0)));
 }
 
 void run_hexists(Call& call) {
-  bool there = false;
-  read_hash(call, [&](const Value& hash) { there = hash.contains(call[2]); });
-  call.reply.integer(there ? 1 : 0);
+  call.reply.integer(read_field(call, [](const Value&) {}) ? 1 : 0);
 }
 
 void run_hstrlen(Call& call) {
   std::size_t length = 0;
-  read_hash(call, [&](const Value& hash) {
-    if (const auto value = hash.find(call[2])) length = ValueBytes(*value).view().size();
-  });
+  read_field(call, [&](const Value& value) { length = ValueBytes(value).view().size(); });
   call.reply.integer(static_cast<std::int64_t>(length));
 }
 
 // --- changing
 
-/// The hash as it is; null if the key is absent. Throws CommandError WRONGTYPE.
-Value hash_at(const Keyspace& keys, std::string_view key) {
-  auto hash = keys.get(key);
-  if (!hash) return {};
-  if (!hash->is_object()) fail_wrong_type();
-  return *std::move(hash);
-}
-
-Patch patch_of(Arguments fields_and_values) {
-  Patch patch;
+Value patch_of(Arguments fields_and_values) {
+  if (fields_and_values.size() == 2) return Value::object({{fields_and_values[0], to_value(fields_and_values[1])}});
+  std::vector<std::pair<std::string_view, Value>> patch;
   patch.reserve(fields_and_values.size() / 2);
   for (std::size_t index = 0; index + 1 < fields_and_values.size(); index += 2) {
     patch.emplace_back(fields_and_values[index], to_value(fields_and_values[index + 1]));
   }
-  return patch;
+  return Value::object(patch);
 }
 
 void run_hset(Call& call) {
   if (call.count() % 2 != 0) fail_arguments("hset");
-  const std::string_view key = call[1];
-  const Value patch = Value::object(patch_of(call.arguments.subspan(2)));
-  const std::size_t created = call.keys.together({key}, [&](Keyspace& keys) {
-    const std::size_t before = hash_at(keys, key).size();
-    return keys.update(key, patch).size() - before;
-  });
+  const std::size_t created = call.keys.change_members(call[1], patch_of(call.arguments.subspan(2))).added;
   call.reply.integer(static_cast<std::int64_t>(created));
-  call.events.add('h', "hset", key);
+  call.events.add('h', "hset", call[1]);
 }
 
 void run_hmset(Call& call) {
   if (call.count() % 2 != 0) fail_arguments("hmset");
-  call.keys.update(call[1], Value::object(patch_of(call.arguments.subspan(2))));
+  call.keys.change_members(call[1], patch_of(call.arguments.subspan(2)));
   call.reply.ok();
   call.events.add('h', "hset", call[1]);
 }
 
 void run_hsetnx(Call& call) {
   const std::string_view key = call[1];
-  const bool stored = call.keys.together({key}, [&](Keyspace& keys) {
-    if (hash_at(keys, key).contains(call[2])) return false;
-    keys.update(key, Value::object({{call[2], to_value(call[3])}}));
-    return true;
-  });
+  const auto is_there = [&] { return call.keys.visit_members(key, call.arguments.subspan(2, 1), [](auto...) {}) == 1; };
+  bool stored = false;
+  if (!is_there()) {  // if it is, the key must not count as touched
+    call.keys.modify_member(key, call[2], [&](std::optional<Value> value) {
+      stored = !value;
+      return stored ? to_value(call[3]) : std::move(value);
+    });
+  }
   call.reply.integer(stored ? 1 : 0);
   if (stored) call.events.add('h', "hset", key);
 }
 
 void run_hdel(Call& call) {
   const std::string_view key = call[1];
-  Patch patch;  // whose nulls remove
+  std::vector<std::pair<std::string_view, Value>> patch;  // whose nulls remove
   for (const std::string_view field : call.arguments.subspan(2)) patch.emplace_back(field, Value());
-  std::size_t removed = 0;
-  const bool emptied = call.keys.together({key}, [&](Keyspace& keys) {
-    const Value hash = hash_at(keys, key);
-    std::erase_if(patch, [&](const auto& member) { return !hash.contains(member.first); });
-    if (patch.empty()) return false;
-    const Value fields = Value::object(patch);  // a field that was given twice is there once
-    removed = fields.size();
-    if (removed == hash.size()) return keys.erase(key);
-    keys.update(key, fields);
-    return false;
-  });
-  call.reply.integer(static_cast<std::int64_t>(removed));
-  if (removed != 0) call.events.add('h', "hdel", key);
-  if (emptied) call.events.add('g', "del", key);
+  const MembersChanged changed = call.keys.change_members(key, Value::object(patch), WhenEmptied::erase);
+  call.reply.integer(static_cast<std::int64_t>(changed.removed));
+  if (changed.removed == 0) return;
+  call.events.add('h', "hdel", key);
+  if (changed.size == 0) call.events.add('g', "del", key);
 }
 
 void run_hincrby(Call& call) {
-  const std::string_view key = call[1];
   const std::int64_t delta = to_integer(call[3]);
-  const std::int64_t sum = call.keys.together({key}, [&](Keyspace& keys) {
-    std::int64_t number = 0;
-    if (const auto value = hash_at(keys, key).find(call[2])) {
-      number = to_integer(ValueBytes(*value), "ERR hash value is not an integer");
-    }
+  std::int64_t number = 0;
+  call.keys.modify_member(call[1], call[2], [&](const std::optional<Value>& value) -> std::optional<Value> {
+    if (value) number = to_integer(ValueBytes(*value), "ERR hash value is not an integer");
     if (__builtin_add_overflow(number, delta, &number)) throw CommandError("ERR increment or decrement would overflow");
-    keys.update(key, Value::object({{call[2], number}}));
     return number;
   });
-  call.reply.integer(sum);
-  call.events.add('h', "hincrby", key);
+  call.reply.integer(number);
+  call.events.add('h', "hincrby", call[1]);
 }
 
 void run_hincrbyfloat(Call& call) {
-  const std::string_view key = call[1];
   const long double delta = to_real(call[3]);
   if (std::isinf(delta)) throw CommandError("ERR value is NaN or Infinity");
-  const std::string text = call.keys.together({key}, [&](Keyspace& keys) {
-    long double number = 0;
-    if (const auto value = hash_at(keys, key).find(call[2])) {
-      number = to_real(ValueBytes(*value), "ERR hash value is not a float");
-    }
+  std::string text;
+  call.keys.modify_member(call[1], call[2], [&](const std::optional<Value>& value) -> std::optional<Value> {
+    const long double number = value ? to_real(ValueBytes(*value), "ERR hash value is not a float") : 0;
     const long double sum = number + delta;
     if (std::isnan(sum) || std::isinf(sum)) throw CommandError("ERR increment would produce NaN or Infinity");
-    const std::string sum_text = real_text(sum);
-    keys.update(key, Value::object({{call[2], to_value(sum_text)}}));
-    return sum_text;
+    text = real_text(sum);
+    return to_value(text);
   });
   call.reply.bulk(text);
-  call.events.add('h', "hincrbyfloat", key);
+  call.events.add('h', "hincrbyfloat", call[1]);
 }
 
 // --- all of it
@@ -203,8 +184,7 @@ void run_hvals(Call& call) { reply_all(call, false, true); }
 
 void run_hrandfield(Call& call) {
   if (call.count() == 2) {
-    if (!read_hash(call, [&](const Value& hash) { reply_random_field(call.reply, hash); })) call.reply.null();
-    return;
+    return count_lookup(call, reply_random_field(call.reply, call.keys, call[1]));
   }
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   const std::int64_t count = to_integer(call[2]);
@@ -225,13 +205,10 @@ void run_hrandfield(Call& call) {
 void run_hscan(Call& call) {
   const std::uint64_t cursor = to_hash_cursor(call[2]);
   // Redis looks at the options only if there is a hash.
-  const bool found = read_hash(call, [&](const Value& hash) {
-    reply_hash_scan(call.reply, hash, cursor, read_hash_scan_options(call.arguments.subspan(3)));
-  });
-  if (found) return;
-  call.reply.array(2);
-  call.reply.bulk("0");
-  call.reply.array(0);
+  const bool found = call.keys.count_members(call[1]).has_value();
+  count_lookup(call, found);
+  if (found) return reply_hash_scan(call.reply, call.keys, call[1], cursor, read_hash_scan_options(call.arguments.subspan(3)));
+  reply_empty_hash_scan(call.reply);
 }
 
 // --- the table

@@ -82,8 +82,9 @@ std::size_t place_of(const Members& members, std::uint64_t cursor) {
   return 0;
 }
 
+constexpr std::size_t kMostFields = 512;  // of a hash that is small, whatever its cursor
+
 bool is_small_hash(const Members& members) {
-  constexpr std::size_t kMostFields = 512;
   constexpr std::size_t kMostBytes = 64;
   if (members.size() > kMostFields) return false;
   return std::all_of(members.begin(), members.end(), [](const auto& member) {
@@ -93,9 +94,18 @@ bool is_small_hash(const Members& members) {
 
 }  // namespace
 
-void reply_random_field(Reply& reply, const Value& hash) {
-  if (hash.size() == 0) return reply.null();
-  reply.bulk((*member_at(hash.members().begin(), random_below(hash.size()))).first);
+bool reply_random_field(Reply& reply, const Keyspace& keys, std::string_view key) {
+  std::optional<std::size_t> size = keys.count_members(key);
+  bool replied = false;
+  // It may have become smaller in between.
+  while (!replied && size.value_or(0) != 0) {
+    size = keys.visit_members(key, random_below(*size), 1, [&](std::string_view name, const Value&) {
+      reply.bulk(name);
+      replied = true;
+    });
+  }
+  if (!replied) reply.null();
+  return size.has_value();
 }
 
 void reply_random_fields(Reply& reply, const Value& hash, std::int64_t count, bool with_values, std::size_t most_bytes) {
@@ -150,7 +160,9 @@ std::uint64_t to_hash_cursor(std::string_view argument) {
   return cursor;
 }
 
-void reply_hash_scan(Reply& reply, const Value& hash, std::uint64_t cursor, const HashScanOptions& options) {
+namespace {
+
+void reply_scan_of(Reply& reply, const Value& hash, std::uint64_t cursor, const HashScanOptions& options) {
   const Members members = hash.members();
   const bool whole = is_small_hash(members);
   const std::size_t first = whole ? 0 : place_of(members, cursor);
@@ -169,6 +181,61 @@ void reply_hash_scan(Reply& reply, const Value& hash, std::uint64_t cursor, cons
     reply.bulk(name);
     reply.bulk(ValueBytes(value));
   }
+}
+
+/// The step of a scan through the members where they are, without the others; false, and nothing replied, if the hash is small
+/// or the member that the cursor names isn't where it was.
+bool reply_scan_in_place(Reply& reply, const Keyspace& keys, std::string_view key, std::uint64_t cursor,
+                         const HashScanOptions& options) {
+  const std::size_t size = keys.count_members(key).value_or(0);
+  if (size <= kMostFields) return false;
+  std::size_t first = cursor & kPlaceMask;
+  std::vector<std::pair<std::string, Value>> members;
+  for (;; first += kPlaceMask + 1) {
+    if (first >= size) return false;
+    members.clear();
+    const auto named = [&](std::string_view name) { return cursor == 0 || fingerprint_of(name) == cursor >> kPlaceBits; };
+    keys.visit_members(key, first, 1, [&](std::string_view name, const Value& value) {
+      if (named(name)) members.emplace_back(name, value);
+    });
+    if (members.empty()) continue;
+    members.clear();
+    keys.visit_members(key, first, options.count + 1,
+                       [&](std::string_view name, const Value& value) { members.emplace_back(name, value); });
+    if (!members.empty() && named(members.front().first)) break;
+  }
+  std::uint64_t next = 0;
+  if (members.size() > options.count) {
+    next = cursor_of(first + options.count, members.back().first);
+    members.pop_back();
+  }
+  if (options.pattern) std::erase_if(members, [&](const auto& member) { return !matches(*options.pattern, member.first); });
+  reply.array(2);
+  reply.bulk(std::to_string(next));
+  reply.array(members.size() * 2);
+  for (const auto& [name, value] : members) {
+    reply.bulk(name);
+    reply.bulk(ValueBytes(value));
+  }
+  return true;
+}
+
+}  // namespace
+
+void reply_hash_scan(Reply& reply, const Keyspace& keys, std::string_view key, std::uint64_t cursor,
+                     const HashScanOptions& options) {
+  if (reply_scan_in_place(reply, keys, key, cursor, options)) return;
+  const bool found = keys.visit(key, [&](const Value& hash) {
+    if (!hash.is_object()) fail_wrong_type();
+    reply_scan_of(reply, hash, cursor, options);
+  });
+  if (!found) reply_empty_hash_scan(reply);
+}
+
+void reply_empty_hash_scan(Reply& reply) {
+  reply.array(2);
+  reply.bulk("0");
+  reply.array(0);
 }
 
 }  // namespace cubby::server

@@ -79,6 +79,20 @@ class Keyspace {
   Value slice(std::string_view key, std::size_t first, std::size_t count) const {
     return on([&](const auto& target) { return target.slice(key, first, count); });
   }
+  /// `f(index, const Value&)` for the fields that are there; how many, or empty if the key is absent.
+  template <class F>
+  std::optional<std::size_t> visit_members(std::string_view key, std::span<const std::string_view> names, F&& f) const {
+    return on([&](const auto& target) { return target.visit_members(key, names, f); });
+  }
+  /// `f(name, const Value&)` for the members [first, first + count); how many there are, or empty if the key is absent.
+  template <class F>
+  std::optional<std::size_t> visit_members(std::string_view key, std::size_t first, std::size_t count, F&& f) const {
+    return on([&](const auto& target) { return target.visit_members(key, first, count, f); });
+  }
+  /// Members of an object; empty if the key is absent. Throws WRONGTYPE for something else, as all of these.
+  std::optional<std::size_t> count_members(std::string_view key) const {
+    return visit_members(key, 0, 0, [](std::string_view, const Value&) {});
+  }
 
   void set(std::string_view key, const Value& value) {
     on([&](auto& target) { target.set(key, value); });
@@ -112,6 +126,14 @@ class Keyspace {
   }
   Value update(std::string_view key, const Value& patch) {
     return on([&](auto& target) { return target.update(key, patch); });
+  }
+  MembersChanged change_members(std::string_view key, const Value& patch, WhenEmptied when_emptied = WhenEmptied::keep) {
+    return on([&](auto& target) { return target.change_members(key, patch, when_emptied); });
+  }
+  /// As modify, of a member.
+  template <class F>
+  std::optional<Value> modify_member(std::string_view key, std::string_view name, F&& f) {
+    return on([&](auto& target) { return target.modify_member(key, name, f); });
   }
   /// `f(optional<Value>) -> optional<Value>`, called once, under the key's lock: short, and without other calls that write.
   template <class F>

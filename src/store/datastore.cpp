@@ -148,6 +148,22 @@ bool Datastore::unchanged(std::string_view key, const KeyVersion& version) const
 bool Datastore::remove_expiry(std::string_view key) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.remove_expiry(key); });
 }
+std::optional<Value> Datastore::member(std::string_view key, std::string_view name) const { return store_->member(key, name); }
+std::optional<std::size_t> Datastore::visit_members_impl(std::string_view key, std::span<const std::string_view> names,
+                                                         detail::FunctionRef<void(std::size_t, const Value&)> f) const {
+  return store_->visit_members(key, names, f);
+}
+std::optional<std::size_t> Datastore::visit_members_impl(std::string_view key, std::size_t first, std::size_t count,
+                                                         detail::FunctionRef<void(std::string_view, const Value&)> f) const {
+  return store_->visit_members(key, first, count, f);
+}
+MembersChanged Datastore::change_members(std::string_view key, const Value& patch, WhenEmptied when_emptied) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.change_members(key, patch, when_emptied); });
+}
+std::optional<Value> Datastore::modify_member_impl(std::string_view key, std::string_view name,
+                                                   detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f) {
+  return acknowledged(*store_, [&](detail::Store& store) { return store.modify_member(key, name, f); });
+}
 Value Datastore::update(std::string_view key, const Value& patch) {
   return acknowledged(*store_, [&](detail::Store& store) { return store.update(key, patch); });
 }

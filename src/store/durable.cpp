@@ -153,12 +153,10 @@ void Store::replay(const LoggedOperation& operation) {
       return;
     }
     case OperationCode::merge: {
-      const Value target = write.entry != nullptr ? old() : Value::object({});
-      if (!target.is_object() || !operation.value->is_object()) return wrong("it merges, and there are no two objects");
-      const Value result = merge_patch(target, *operation.value);
-      write.plan_value(result, Deadline::keep());
-      write.commit();
-      return;
+      if ((write.entry != nullptr && !write.entry->is_object()) || !operation.value->is_object())
+        return wrong("it merges, and there are no two objects");
+      write.plan_merge(*operation.value);
+      break;
     }
     case OperationCode::expire:
       if (write.entry == nullptr) return wrong("it sets a deadline, and the key is absent");

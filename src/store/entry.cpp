@@ -43,10 +43,10 @@ inline Entry* Entry::make_in_place(const Plan& plan, std::size_t head) {
 Entry* Entry::make(const Plan& plan) {
   const std::size_t head = plan.expires ? kExpiryOffset + sizeof(Expiry) : sizeof(Entry);
   std::size_t payload = 0;
-  Form form = Form::queue;
+  Form form = plan.parts;
   Value apart;
   if (plan.value == nullptr) {
-    payload = sizeof(QueuePayload);
+    payload = form == Form::queue ? sizeof(PartsPayload<Queue>) : sizeof(PartsPayload<Members>);
   } else if (!ValueAccess::is_counted(*plan.value)) {
     form = Form::inside;
     payload = 2 * sizeof(std::uint64_t);
@@ -67,7 +67,10 @@ Entry* Entry::make(const Plan& plan) {
   entry->fill(plan, form, 0);
   switch (form) {
     case Form::queue:
-      new (entry->payload()) QueuePayload;
+      new (entry->payload()) PartsPayload<Queue>;
+      break;
+    case Form::members:
+      new (entry->payload()) PartsPayload<Members>;
       break;
     case Form::inside: {
       const std::uint64_t words[2] = {ValueAccess::head(*plan.value), ValueAccess::body(*plan.value)};
@@ -95,44 +98,78 @@ std::size_t Entry::array_size() const noexcept {
 
 Type Entry::type() const noexcept {
   if (is_queue()) return Type::array;
+  if (is_members()) return Type::object;
   return with_value([](const Value& value) { return value.type(); });
 }
 
 std::optional<std::size_t> Entry::length() const noexcept {
   if (is_queue()) return queue().size();
+  if (is_members()) return members().size();
   return with_value([](const Value& value) { return length_of(value); });
 }
 
 Value Entry::slice(std::size_t first, std::size_t count) const {
   if (!is_queue()) return with_value([&](const Value& value) { return slice_of(value, first, count); });
-  const QueuePayload& payload = queue_payload();
-  const std::size_t size = payload.queue.size();
+  const std::size_t size = queue().size();
   first = std::min(first, size);
   count = std::min(count, size - first);
   if (count == size) return flattened();
   std::vector<std::span<const Value>> runs;
-  payload.queue.add_runs(first, count, runs);
+  queue().add_runs(first, count, runs);
   return make_array(runs);
 }
 
+bool Entry::with_member(std::string_view name, FunctionRef<void(const Value&)> f) const {
+  if (is_members()) {
+    const Member* const member = members().find(name);
+    if (member != nullptr) member->with_value(f);
+    return member != nullptr;
+  }
+  return with_value([&](const Value& value) {
+    const std::byte* const at = ValueAccess::node(value);
+    const node::Object object(at);
+    const std::int64_t index = object.find(name);
+    if (index < 0) return false;
+    f(ValueAccess::Borrowed(ValueAccess::block(value), node::decode(at, object.slot(static_cast<std::size_t>(index)))));
+    return true;
+  });
+}
+
+void Entry::with_members(std::size_t first, std::size_t count, FunctionRef<void(std::string_view, const Value&)> f) const {
+  if (is_members()) {
+    return members().walk(first, count, [f](const Member& member) {
+      member.with_value([&](const Value& value) { f(member.name(), value); });
+      return true;
+    });
+  }
+  with_value([&](const Value& value) {
+    const std::byte* const at = ValueAccess::node(value);
+    const node::Object object(at);
+    for (std::size_t index = first; index < object.count() && index - first < count; ++index) {
+      f(object.name(index), ValueAccess::Borrowed(ValueAccess::block(value), node::decode(at, object.slot(index))));
+    }
+  });
+}
+
 Value Entry::value() const {
-  if (is_queue()) return flattened();
+  if (in_parts()) return flattened();
   return with_value([](const Value& value) { return value; });
 }
 
 Value Entry::flattened() const {
-  const QueuePayload& payload = queue_payload();
-  if (payload.queue.size() == 0) return Value::array({});
-  Block* flat = payload.flat.load(std::memory_order_acquire);  // synchronises with the exchange below
-  if (flat != nullptr) return ValueAccess::retained(flat, root_offset(*flat), node::kArray);
-  Value array = payload.queue.flatten();
-  flat = ValueAccess::block(array);
-  flat->references.fetch_add(1, std::memory_order_relaxed);
-  Block* expected = nullptr;
-  if (!payload.flat.compare_exchange_strong(expected, flat, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-    flat->references.fetch_sub(1, std::memory_order_relaxed);  // another reader was first
+  if (is_queue() ? queue().size() == 0 : members().size() == 0) return is_queue() ? Value::array({}) : Value::object({});
+  Block* seen = flat().load(std::memory_order_acquire);  // synchronises with the exchange below
+  if (seen != nullptr) {
+    return ValueAccess::retained(seen, root_offset(*seen), is_queue() ? std::uint64_t{node::kArray} : node::kObject);
   }
-  return array;
+  Value whole = is_queue() ? queue().flatten() : members().flatten();
+  Block* const block = ValueAccess::block(whole);
+  block->references.fetch_add(1, std::memory_order_relaxed);
+  Block* expected = nullptr;
+  if (!flat().compare_exchange_strong(expected, block, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    block->references.fetch_sub(1, std::memory_order_relaxed);  // another reader was first
+  }
+  return whole;
 }
 
 Value Entry::value_or_length() const {
@@ -143,6 +180,7 @@ Value Entry::value_or_length() const {
 std::size_t Entry::bytes() const noexcept {
   std::size_t bytes = bytes_of(*this);
   if (is_queue()) bytes += queue().bytes();
+  if (is_members()) bytes += members().bytes();
   if (form_ == Form::apart) bytes += ValueAccess::node_size(*reinterpret_cast<const Value*>(payload()));
   return bytes;
 }
@@ -152,8 +190,8 @@ void Entry::release(Entry* entry) noexcept {
   if (entry->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (entry->form_ == Form::apart) {
     reinterpret_cast<Value*>(entry->payload())->~Value();
-  } else if (entry->is_queue()) {
-    if (Block* flat = entry->queue_payload().flat.load(std::memory_order_acquire)) {
+  } else if (entry->in_parts()) {
+    if (Block* flat = entry->flat().load(std::memory_order_acquire)) {
       if (flat->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::destroy(flat);
     }
   }
@@ -167,6 +205,7 @@ void Entry::drop(Entry* entry) noexcept {
 
 void Entry::dispose(Entry* entry) noexcept {
   if (entry->is_queue()) entry->queue_to_fill().destroy();
+  if (entry->is_members()) entry->members_to_fill().destroy();
   drop(entry);
 }
 

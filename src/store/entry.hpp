@@ -8,11 +8,13 @@
 #include <optional>
 #include <string_view>
 
+#include <cubby/function_ref.hpp>
 #include <cubby/value.hpp>
 
 #include "base/clock.hpp"
 #include "base/epoch.hpp"
 #include "base/timer_wheel.hpp"
+#include "store/members.hpp"
 #include "store/queue.hpp"
 #include "table/bucket.hpp"
 #include "value/access.hpp"
@@ -30,11 +32,12 @@
 /// are written there, and nothing is copied. Else the value is copied into a block that is made for it.
 ///
 /// The payload, by form: the words of a value that lies in itself; a node (the value's bytes, which Values that readers take
-/// out share with the entry, by its reference count); a Value whose node is large, in a block apart; or a queue's header.
+/// out share with the entry, by its reference count); a Value whose node is large, in a block apart; or the header of a queue
+/// or of an object's members.
 ///
 /// Invariants
 ///  1. Nothing changes once the entry is published, except: the deadline (atomic), the reminder (under the key's lock), the
-///     flattened array of a queue (atomic, set once).
+///     flattened value of a queue or of members (atomic, set once).
 ///  2. A writer that is to replace or remove an entry freezes its deadline first. So an expire that changed the word is seen by
 ///  the
 ///     writer, and one that comes later finds it frozen and goes to the new entry.
@@ -48,7 +51,7 @@ inline constexpr std::size_t kMaxKeyBytes = 65535;
 
 /// Where the entries of keys with this hash are, for reclamation (base/epoch.hpp). A look-up without a lock looks at no entry
 /// of another place, as it first compares the fingerprint in the slot; the tag beside it doesn't count: it may be that of a key
-/// which was in the slot before. Elements and chunks of queues are of kSomewhere: a queue may go on to another key.
+/// which was in the slot before. What queues and members are made of is of kSomewhere: it may go on to another key.
 inline Place place_of(std::uint64_t hash) noexcept {
   return kFingerprintMask == 0 ? kEverywhere : static_cast<Place>(fingerprint_of(hash) >> 48) + 1;
 }
@@ -61,11 +64,13 @@ constexpr std::int64_t as_deadline(std::int64_t due) noexcept {
   return due >= kNoDeadline - 2 ? kNoDeadline - 2 : (due + 1) & ~kFrozen;
 }
 
-enum class Form : std::uint8_t { inside = 0, apart = 1, queue = 2 };  // from node::kString on: a node of this tag
+enum class Form : std::uint8_t { inside = 0, apart = 1, queue = 2, members = 3 };  // from node::kString on: a node of this tag
 
-struct QueuePayload {
-  Queue queue;
-  mutable std::atomic<Block*> flat{nullptr};  ///< the array as one block, once somebody has read it
+/// A value in parts, which versions share.
+template <class Parts>
+struct PartsPayload {
+  mutable std::atomic<Block*> flat{nullptr};  ///< the value as one block, once somebody has read it
+  Parts parts;
 };
 
 class Entry : public Block {
@@ -73,8 +78,9 @@ class Entry : public Block {
   /// What an entry is made of, while it isn't published.
   struct Plan {
     std::string_view key;
-    const Value* value = nullptr;  ///< null: a queue
+    const Value* value = nullptr;  ///< null: in parts
     bool expires = false;          ///< has room for a deadline
+    Form parts = Form::queue;      ///< if there is no value: which ones
   };
 
   /// Throws std::bad_alloc, Errc::value_too_large. The deadline, if there's room, is none.
@@ -108,8 +114,13 @@ class Entry : public Block {
   Reminder*& reminder() const noexcept { return expiry().reminder; }
 
   bool is_queue() const noexcept { return form_ == Form::queue; }
-  const Queue& queue() const noexcept { return queue_payload().queue; }
-  Queue& queue_to_fill() noexcept { return const_cast<QueuePayload&>(queue_payload()).queue; }  // not published yet
+  const Queue& queue() const noexcept { return parts<Queue>(); }
+  Queue& queue_to_fill() noexcept { return const_cast<Queue&>(queue()); }  // not published yet
+  bool is_members() const noexcept { return form_ == Form::members; }
+  const Members& members() const noexcept { return parts<Members>(); }
+  Members& members_to_fill() noexcept { return const_cast<Members&>(members()); }  // not published yet
+  /// A queue or members: what it is made of belongs to the newest version.
+  bool in_parts() const noexcept { return is_queue() || is_members(); }
 
   bool is_array() const noexcept;
   /// REQUIRES: is_array(). O(1).
@@ -119,7 +130,12 @@ class Entry : public Block {
   std::optional<std::size_t> length() const noexcept;
   /// Elements [first, first + count) of an array, as far as it has them, as an array. REQUIRES: is_array().
   Value slice(std::size_t first, std::size_t count) const;
-  /// The value, owned. Copies the elements of a queue unless somebody has before.
+  bool is_object() const noexcept { return type() == Type::object; }
+  /// Calls `f(const Value&)` on a member in place; false if there is none. REQUIRES: is_object().
+  bool with_member(std::string_view name, FunctionRef<void(const Value&)> f) const;
+  /// Calls `f(name, const Value&)` for the members [first, first + count), as far as there are any. REQUIRES: is_object().
+  void with_members(std::size_t first, std::size_t count, FunctionRef<void(std::string_view, const Value&)> f) const;
+  /// The value, owned. Copies what is in parts unless somebody has before.
   Value value() const;
   /// Calls `f(const Value&)` on the value in place.
   template <class F>
@@ -132,7 +148,8 @@ class Entry : public Block {
       }
       case Form::apart:
         return f(*reinterpret_cast<const Value*>(payload()));
-      case Form::queue: {
+      case Form::queue:
+      case Form::members: {
         const Value flat = flattened();
         return f(flat);
       }
@@ -149,10 +166,10 @@ class Entry : public Block {
   void retain() const noexcept { const_cast<Entry*>(this)->references.fetch_add(1, std::memory_order_relaxed); }
   /// Gives up a reference that was taken by retain().
   static void release(Entry* entry) noexcept;
-  /// Gives up the table's reference. The elements of a queue belong to the newest version of it, and are not touched.
+  /// Gives up the table's reference. What is in parts belongs to the newest version, and is not touched.
   static void drop(Entry* entry) noexcept;
-  /// Destroys the elements of a queue, and gives up the table's reference. REQUIRES: the entry is its queue's newest version,
-  /// and nobody reads it any more.
+  /// Destroys the parts, and gives up the table's reference. REQUIRES: the entry is their newest version, and nobody reads it
+  /// any more.
   static void dispose(Entry* entry) noexcept;
 
  private:
@@ -175,7 +192,12 @@ class Entry : public Block {
   static Entry* make_in_place(const Plan& plan, std::size_t head);
   void fill(const Plan& plan, Form form, std::uint8_t flags) noexcept;
   std::byte* payload() const noexcept { return reinterpret_cast<std::byte*>(const_cast<Entry*>(this)) + payload_offset(); }
-  const QueuePayload& queue_payload() const noexcept { return *reinterpret_cast<const QueuePayload*>(payload()); }
+  template <class Parts>
+  const Parts& parts() const noexcept {
+    return reinterpret_cast<const PartsPayload<Parts>*>(payload())->parts;
+  }
+  /// At the same place whatever the parts.
+  std::atomic<Block*>& flat() const noexcept { return *reinterpret_cast<std::atomic<Block*>*>(payload()); }
   Value flattened() const;
 
   // Relaxed atomics: a reader may come through a marker before they are set.

@@ -42,9 +42,17 @@ void Store::fail_key_size(Operation operation, std::string_view key) const {
 }
 
 void Store::fail_value_size(Operation operation, std::string_view key, std::size_t size) const {
-  fail(Errc::value_too_large, name_of(operation), key,
-       "the value takes " + std::to_string(size) + " bytes; Options::max_value_bytes is " +
-           std::to_string(options_.max_value_bytes));
+  std::string what = "the value takes " + std::to_string(size) + " bytes; ";
+  if (options_.max_value_bytes != 0) {
+    what += "Options::max_value_bytes is " + std::to_string(options_.max_value_bytes);
+  } else {
+    what += "at most " + std::to_string(node::kMaxNodeSize) + " are possible";
+  }
+  fail(Errc::value_too_large, name_of(operation), key, what);
+}
+
+void Store::fail_object(const char* operation, std::string_view key) const {
+  fail(Errc::type_mismatch, operation, key, "the key holds something else than an object");
 }
 
 void Store::fail_length(const char* operation, std::string_view key) const {
@@ -53,7 +61,8 @@ void Store::fail_length(const char* operation, std::string_view key) const {
 
 void Store::fail_depth(Operation operation, std::string_view key) const {
   fail(Errc::invalid_argument, name_of(operation), key,
-       "in the array the value would nest deeper than the " + std::to_string(node::kMaxDepth) + " levels that are allowed");
+       "in the array or object the value would nest deeper than the " + std::to_string(node::kMaxDepth) +
+           " levels that are allowed");
 }
 
 void Store::check_open(const char* operation) {

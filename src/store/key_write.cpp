@@ -26,9 +26,11 @@ std::int64_t KeyWrite::hold_deadline() noexcept {
 
 void KeyWrite::discard() noexcept {
   if (fresh_ != nullptr) {
-    // What is left of a queue that goes on, or is borrowed, still belongs to an old entry.
-    if (queue_goes_on_) fresh_->queue_to_fill().abandon(entry->queue());
-    if (queue_goes_on_ || queue_borrowed_) {
+    // What is left of parts that go on, or are borrowed, still belongs to an old entry.
+    if (parts_go_on_) {
+      fresh_->is_queue() ? fresh_->queue_to_fill().abandon(entry->queue()) : fresh_->members_to_fill().abandon();
+    }
+    if (parts_go_on_ || parts_borrowed_) {
       removed.forget();
       Entry::drop(fresh_);
     } else if (shown_) {
@@ -42,6 +44,7 @@ void KeyWrite::discard() noexcept {
   delete new_reminder_;
   fresh_ = nullptr;
   new_reminder_ = nullptr;
+  parts_go_on_ = parts_borrowed_ = false;
 }
 
 void KeyWrite::look_up() {
@@ -56,7 +59,7 @@ void KeyWrite::look_up() {
 void KeyWrite::plan(const Entry::Plan& plan, Deadline deadline, bool goes_on) {
   discard();
   fresh_ = Entry::make(plan);
-  queue_goes_on_ = goes_on;
+  parts_go_on_ = goes_on;
   deadline_ = deadline;
   changes_ = true;
   logged_ = OperationCode::end;
@@ -74,17 +77,22 @@ void KeyWrite::plan_value(const Value& value, Deadline deadline) {
     log_as(OperationCode::set, &value);
     return;
   }
-  plan({key, &value,
-        deadline.kind == Deadline::Kind::at || (deadline.kind == Deadline::Kind::keep && entry && entry->has_deadline())},
-       deadline, false);
+  plan({key, &value, expires_with(deadline)}, deadline, false);
   log_as(OperationCode::set, &value);
 }
 
+bool KeyWrite::expires_with(const Deadline& deadline) const noexcept {
+  return deadline.kind == Deadline::Kind::at || (deadline.kind == Deadline::Kind::keep && entry && entry->has_deadline());
+}
+
 Queue& KeyWrite::plan_queue(Deadline deadline, bool goes_on) {
-  plan({key, nullptr,
-        deadline.kind == Deadline::Kind::at || (deadline.kind == Deadline::Kind::keep && entry && entry->has_deadline())},
-       deadline, goes_on);
+  plan({key, nullptr, expires_with(deadline), Form::queue}, deadline, goes_on);
   return fresh_->queue_to_fill();
+}
+
+Members& KeyWrite::plan_members(Deadline deadline, bool goes_on) {
+  plan({key, nullptr, expires_with(deadline), Form::members}, deadline, goes_on);
+  return fresh_->members_to_fill();
 }
 
 Queue& KeyWrite::plan_change_of_array() {
@@ -101,6 +109,8 @@ Queue& KeyWrite::plan_change_of_array() {
 void KeyWrite::plan_same(Deadline deadline) {
   if (entry->is_queue()) {
     plan_queue(deadline, true) = entry->queue();
+  } else if (entry->is_members()) {
+    plan_members(deadline, true) = entry->members().successor();
   } else {
     plan_value(entry->value(), deadline);
   }
@@ -167,13 +177,13 @@ void KeyWrite::serve_others(WaitLine& line, Wakeups& wakeups) {
       link = line.erase(*link);
       continue;
     } else {
-      const bool sizes_differ =
-          waiter.value && is_queue && (!waiter.value->is_array() || waiter.value->size() != fresh_->queue().size());
+      const bool sizes_differ = waiter.value && fresh_->in_parts() &&
+                                (waiter.value->type() != fresh_->type() || waiter.value->size() != fresh_->length());
       try {
         const bool same = waiter.value && !sizes_differ && *waiter.value == state();
         ends = waiter.kind == Waiter::Kind::equal ? same : !same;
         if (ends) state();
-      } catch (const Error& error) {  // an array beyond what one value can be
+      } catch (const Error& error) {  // beyond what one value can be
         ends = true;
         failure = static_cast<Errc>(error.code().value());
       }
@@ -304,12 +314,12 @@ void KeyWrite::finish(ThreadRecord& record) noexcept {
     }
   };
   removed.drain(free_later);
-  if (occupant != nullptr) Store::retire_entry(occupant, hash, cut, queue_goes_on_);
+  if (occupant != nullptr) Store::retire_entry(occupant, hash, cut, parts_go_on_);
 }
 
-void Store::retire_entry(Entry* entry, std::uint64_t hash, Cut* cut, bool queue_goes_on) noexcept {
-  if (!entry->is_queue() || queue_goes_on) {
-    const std::size_t bytes = queue_goes_on ? bytes_of(*entry) : entry->bytes();
+void Store::retire_entry(Entry* entry, std::uint64_t hash, Cut* cut, bool parts_go_on) noexcept {
+  if (!entry->in_parts() || parts_go_on) {
+    const std::size_t bytes = parts_go_on ? bytes_of(*entry) : entry->bytes();
     retire(
         entry, [](void* old) { Entry::drop(static_cast<Entry*>(old)); }, bytes, place_of(hash));
     return;

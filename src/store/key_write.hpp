@@ -35,10 +35,23 @@ struct KeyWrite {
   Queue& plan_queue(Deadline deadline, bool goes_on);
   /// The array that the key holds, or an empty one, as a queue to be changed. After that nothing may fail but reserving.
   Queue& plan_change_of_array();
+  /// As plan_queue().
+  Members& plan_members(Deadline deadline, bool goes_on);
+  /// The object that the key holds, or an empty one, merged with a patch, an object. What has come of it, and the size of the
+  /// object as a node. REQUIRES: entry is an object, or null.
+  struct Merged {
+    MembersChanged changed;
+    std::uint64_t bytes = 0;
+  };
+  Merged plan_merge(const Value& patch);
+  /// The same with this member as it is, or with null without it; the size of the object.
+  std::uint64_t plan_member(std::string_view name, const Value* value);
   /// The value that is there, with another deadline. REQUIRES: entry.
   void plan_same(Deadline deadline);
   void plan_removal() noexcept;
   bool planned() const noexcept { return changes_; }
+  /// The value that is planned. REQUIRES: one is. Throws std::bad_alloc, Errc::value_too_large.
+  Value planned_value() const { return fresh_->value(); }
   /// The plan is what is there: it takes effect only if somebody in line can be given of it.
   void only_serves() noexcept {
     only_serves_ = true;
@@ -87,7 +100,7 @@ struct KeyWrite {
   Entry* occupant = nullptr;  ///< in the slot, live or expired
   Entry* entry = nullptr;     ///< the same if live, else null
 
-  Removed removed;                ///< elements and chunks that leave the queue that goes on
+  Removed removed;                ///< what leaves the parts that go on
   bool noted_waiter = false;      ///< the call that holds it has put its waiter into line
   std::uint32_t serve_order = 0;  ///< of several keys: whose waiters come first
 
@@ -96,6 +109,9 @@ struct KeyWrite {
   friend class MultiWrite;
 
   void plan(const Entry::Plan& plan, Deadline deadline, bool goes_on);
+  bool expires_with(const Deadline& deadline) const noexcept;
+  Members* plan_change_of_members();
+  void plan_small_members();
   std::size_t count_takers() const;
   void log_operations(OperationWriter& to) const;
   void discard() noexcept;
@@ -105,13 +121,13 @@ struct KeyWrite {
   WaitLink* next_taker(WaitLine& line, Wakeups& wakeups);
 
   bool changes_ = false;
-  Entry* fresh_ = nullptr;      ///< null: the key is removed
-  bool queue_goes_on_ = false;  ///< the occupant's chunks and elements belong to fresh_
+  Entry* fresh_ = nullptr;    ///< null: the key is removed
+  bool parts_go_on_ = false;  ///< what the occupant is made of belongs to fresh_
   bool published_ = false;
   bool shown_ = false;  ///< not published, but a reader may have met it in a marker
   bool watched_ = false;
   bool holds_deadline_ = false;
-  bool queue_borrowed_ = false;  ///< the queue of fresh_ is another key's until it is published
+  bool parts_borrowed_ = false;  ///< the parts of fresh_ are another key's until it is published
   Deadline deadline_{};
   std::int64_t frozen_deadline_ = kNoDeadline;
   const KeyWrite* deadline_from_ = nullptr;  ///< whose frozen deadline becomes ours

@@ -99,11 +99,14 @@ std::size_t MultiWrite::index_of(std::string_view key) const noexcept {
 
 void MultiWrite::plan_move(KeyWrite& from, KeyWrite& to) {
   const Deadline deadline = from.entry->has_deadline() ? Deadline::at(from.entry->deadline()) : Deadline::none();
-  if (from.entry->is_queue()) {
-    Queue& queue = to.plan_queue(deadline, false);
-    to.queue_borrowed_ = true;
-    queue = from.entry->queue();
-    from.queue_goes_on_ = true;
+  if (from.entry->in_parts()) {
+    if (from.entry->is_queue()) {
+      to.plan_queue(deadline, false) = from.entry->queue();
+    } else {
+      to.plan_members(deadline, false) = from.entry->members();
+    }
+    to.parts_borrowed_ = true;
+    from.parts_go_on_ = true;
   } else {
     to.plan_value(from.entry->value(), deadline);
   }

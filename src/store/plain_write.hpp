@@ -3,7 +3,7 @@
 
 #include "store/key_write.hpp"
 
-/// The short way of what most writes are: another value, which is no queue, for a key that is there, while nobody waits for
+/// The short way of what most writes are: another value, which is not in parts, for a key that is there, while nobody waits for
 /// keys of its bucket and no cut is being taken; in a durable store `set` only. All that SingleWrite has for other cases is
 /// left out.
 ///
@@ -34,7 +34,7 @@ class PlainWrite {
     position_ = store.table_.locate(bucket_, hash_, [key](Word word) { return is_key(word, key); });
     if (position_.word == 0 || store.table_.has_waiters(bucket_)) return;
     auto* found = pointer_of<Entry>(position_.word);  // markers are seen by readers only
-    if (!found->is_queue() && !found->expired()) entry_ = found;
+    if (!found->in_parts() && !found->expired()) entry_ = found;
   }
   ~PlainWrite() {
     if (bucket_.home == nullptr) return;

@@ -22,36 +22,10 @@ Chunk* make_chunk(std::size_t capacity) {
   return new (memory) Chunk{nullptr, nullptr, 0, static_cast<std::uint32_t>(capacity), 0};
 }
 
-}  // namespace
+void free_chunk(void* chunk) noexcept { deallocate(chunk, chunk_bytes(static_cast<Chunk*>(chunk)->capacity)); }
+void add_chunk(Removed& removed, Chunk* chunk) noexcept { removed.add(chunk, free_chunk, chunk_bytes(chunk->capacity)); }
 
-void Removed::add(Item item) noexcept {
-  if (count_ < kInline) {
-    items_[count_++] = item;
-  } else {
-    more_.push_back(item);
-  }
-}
-void Removed::add(Chunk* chunk) noexcept { add(Item{chunk, true}); }
-void Removed::add(const Value& slot) noexcept {
-  if (ValueAccess::is_counted(slot)) add(Item{ValueAccess::block(slot), false});
-}
-void Removed::forget() noexcept {
-  count_ = 0;
-  more_.clear();
-}
-void Removed::free_now() noexcept {
-  drain([](void* object, void (*free)(void*), std::size_t) { free(object); });
-}
-void Removed::free_chunk(void* chunk) noexcept { deallocate(chunk, chunk_bytes(static_cast<Chunk*>(chunk)->capacity)); }
-void Removed::release_block(void* block) noexcept {
-  auto* counted = static_cast<Block*>(block);
-  // acq_rel: as in Value::release
-  if (counted->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::destroy(counted);
-}
-std::size_t Removed::bytes_of(const Item& item) noexcept {
-  return item.is_chunk ? chunk_bytes(static_cast<Chunk*>(item.object)->capacity)
-                       : detail::bytes_of(*static_cast<Block*>(item.object));
-}
+}  // namespace
 
 std::size_t Queue::End::reserve(std::size_t elements) {
   if (top != nullptr && top_used == top->filled && top->capacity - top_used >= elements) return 0;
@@ -96,7 +70,7 @@ void Queue::End::for_each_run(Visit&& visit) const {
 void Queue::End::clear(Removed& removed) noexcept {
   for (Chunk* chunk = top; chunk != nullptr;) {
     Chunk* inward = chunk == bottom ? nullptr : chunk->inward;  // below the bottom all is gone
-    removed.add(chunk);
+    add_chunk(removed, chunk);
     chunk = inward;
   }
   *this = End(front);
@@ -108,7 +82,7 @@ Value Queue::take_top(End& end, Removed& removed) noexcept {
     end.top_used = used_up->inward_used;
     end.top = used_up->inward;
     bytes_ -= chunk_bytes(used_up->capacity);
-    removed.add(used_up);
+    add_chunk(removed, used_up);
   };
   while (end.top_used == 0) step_inward();  // room that was reserved, and not used
   Value& slot = *end.slot(end.top, --end.top_used);
@@ -168,7 +142,7 @@ void Queue::drop_used_up(End& end, Removed& removed) noexcept {
     end.bottom = used_up->outward;
     end.bottom_taken = 0;
     bytes_ -= chunk_bytes(used_up->capacity);
-    removed.add(used_up);
+    add_chunk(removed, used_up);
   }
 }
 

@@ -8,6 +8,8 @@
 
 #include <cubby/value.hpp>
 
+#include "store/removed.hpp"
+
 /// An array that push, unshift, pop and shift change in constant time, while readers look at it without a lock.
 ///
 /// The elements lie in chunks. A published slot is never written again, so the versions of a queue share chunks, and a version
@@ -44,48 +46,6 @@ struct Chunk {
 
   Value* slots() noexcept { return reinterpret_cast<Value*>(this + 1); }
   const Value* slots() const noexcept { return reinterpret_cast<const Value*>(this + 1); }
-};
-
-/// What has left a queue and may still be read through older headers. Short lists need no memory of their own.
-class Removed {
- public:
-  Removed() = default;
-  Removed(const Removed&) = delete;
-  Removed& operator=(const Removed&) = delete;
-
-  void add(Chunk* chunk) noexcept;
-  /// Takes over a slot's reference.
-  void add(const Value& slot) noexcept;
-  /// The elements stay with the queue that they were to leave.
-  void forget() noexcept;
-  /// Frees all. REQUIRES: nobody reads the queue that they have left.
-  void free_now() noexcept;
-  /// Calls `visit(void* object, void (*free)(void*), bytes)` for each: freeing is up to it now.
-  template <class Visit>
-  void drain(Visit&& visit) {
-    for (std::size_t index = 0; index < count_; ++index) hand_out(items_[index], visit);
-    for (const Item& item : more_) hand_out(item, visit);
-    forget();
-  }
-
- private:
-  struct Item {
-    void* object;
-    bool is_chunk;
-  };
-  void add(Item item) noexcept;
-  static void free_chunk(void* chunk) noexcept;
-  static void release_block(void* block) noexcept;
-  static std::size_t bytes_of(const Item& item) noexcept;
-  template <class Visit>
-  static void hand_out(const Item& item, Visit& visit) {
-    visit(item.object, item.is_chunk ? free_chunk : release_block, bytes_of(item));
-  }
-
-  static constexpr std::size_t kInline = 4;
-  Item items_[kInline]{};
-  std::size_t count_ = 0;
-  std::vector<Item> more_;
 };
 
 class Queue {

@@ -89,6 +89,41 @@ Value Store::slice(std::string_view key, std::size_t first, std::size_t count) {
   return *std::move(slice);
 }
 
+std::optional<Value> Store::member(std::string_view key, std::string_view name) {
+  std::optional<Value> member;
+  look_at(Operation::member, key, [&](const Entry& entry) {
+    check_object(Operation::member, key, &entry);
+    entry.with_member(name, [&](const Value& value) { member = value; });
+  });
+  return member;
+}
+
+std::optional<std::size_t> Store::visit_members(std::string_view key, std::span<const std::string_view> names,
+                                                FunctionRef<void(std::size_t, const Value&)> f) {
+  std::optional<std::size_t> found;
+  look_at(Operation::visit_members, key, [&](const Entry& entry) {
+    check_object(Operation::visit_members, key, &entry);
+    found = 0;
+    const InCallback in_callback(thread_record());
+    for (std::size_t index = 0; index < names.size(); ++index) {
+      if (entry.with_member(names[index], [&](const Value& value) { f(index, value); })) ++*found;
+    }
+  });
+  return found;
+}
+
+std::optional<std::size_t> Store::visit_members(std::string_view key, std::size_t first, std::size_t count,
+                                                FunctionRef<void(std::string_view, const Value&)> f) {
+  std::optional<std::size_t> size;
+  look_at(Operation::visit_members, key, [&](const Entry& entry) {
+    check_object(Operation::visit_members, key, &entry);
+    size = entry.length();
+    const InCallback in_callback(thread_record());
+    entry.with_members(first, count, f);
+  });
+  return size;
+}
+
 std::int64_t Store::deadline(Operation operation, std::string_view key) {
   std::int64_t deadline = kNoDeadline;
   look_at(operation, key, [&](const Entry& entry) { deadline = entry.deadline(); });
@@ -126,8 +161,9 @@ Stats Store::stats() {
   check_open("stats");
   Stats stats;
   stats.keys = size();
-  for (const Operation each : {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline,
-                               Operation::type, Operation::length, Operation::slice})
+  for (const Operation each :
+       {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline, Operation::type,
+        Operation::length, Operation::slice, Operation::member, Operation::visit_members})
     stats.reads += operations(each);
   stats.hits = figure(Figure::hits);
   stats.writes = figure(Figure::writes);

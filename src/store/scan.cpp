@@ -47,24 +47,24 @@ constexpr std::size_t kBucketsForKey = 10, kMostBuckets = std::size_t{1} << 40;
 
 }  // namespace
 
-/// What a scan takes out of one bucket before it leaves the epoch: a reference to each entry. The elements of a queue belong to
-/// its newest version, so those are copied.
+/// What a scan takes out of one bucket before it leaves the epoch: a reference to each entry. What is in parts belongs to the
+/// newest version, so that is copied.
 class ScanBatch {
  public:
   struct Item {
     Entry* entry;
-    std::optional<Value> array;
+    std::optional<Value> whole;  ///< of what is in parts
   };
-  /// `with_arrays` false: queues are not copied, only the key is wanted.
-  explicit ScanBatch(bool with_arrays = true) : with_arrays_(with_arrays) {}
+  /// `with_values` false: only keys and types are wanted, and nothing is copied.
+  explicit ScanBatch(bool with_values = true) : with_values_(with_values) {}
   ScanBatch(const ScanBatch&) = delete;
   ScanBatch& operator=(const ScanBatch&) = delete;
   ~ScanBatch() { clear(); }
 
   void add(const Entry* entry) {
-    std::optional<Value> array;
-    if (with_arrays_ && entry->is_queue()) array = entry->value();
-    items_.push_back({const_cast<Entry*>(entry), std::move(array)});
+    std::optional<Value> whole;
+    if (with_values_ && entry->in_parts()) whole = entry->value();
+    items_.push_back({const_cast<Entry*>(entry), std::move(whole)});
     entry->retain();
   }
   /// A key that was removed and added again while its bucket was looked at may be met twice.
@@ -74,7 +74,7 @@ class ScanBatch {
   std::vector<Item>& items() noexcept { return items_; }
   void drop(Item& item) noexcept {
     Entry::release(std::exchange(item.entry, nullptr));
-    item.array.reset();
+    item.whole.reset();
   }
   void clear() noexcept {
     for (Item& item : items_) {
@@ -84,7 +84,7 @@ class ScanBatch {
   }
 
  private:
-  const bool with_arrays_;
+  const bool with_values_;
   std::vector<Item> items_;
 };
 
@@ -110,7 +110,7 @@ void Store::scan(const char* operation, std::string_view prefix, FunctionRef<boo
     }
     const InCallback in_callback(record);
     for (ScanBatch::Item& item : batch.items()) {
-      const bool more = item.array ? f(item.entry->key(), *item.array)
+      const bool more = item.whole ? f(item.entry->key(), *item.whole)
                                    : item.entry->with_value([&](const Value& value) { return f(item.entry->key(), value); });
       batch.drop(item);
       if (!more) return;
@@ -160,10 +160,10 @@ std::uint64_t Store::scan_on(std::uint64_t cursor, std::size_t count, bool with_
     const InCallback in_callback(record);
     for (ScanBatch::Item& item : batch.items()) {
       const std::string_view key = item.entry->key();
-      if (item.array) {
-        f(key, Type::array, *item.array);
-      } else if (item.entry->is_queue()) {
-        f(key, Type::array, Value());
+      if (item.whole) {
+        f(key, item.whole->type(), *item.whole);
+      } else if (item.entry->in_parts()) {
+        f(key, item.entry->type(), Value());
       } else {
         item.entry->with_value([&](const Value& value) { f(key, value.type(), value); });
       }

@@ -109,6 +109,11 @@ class Store : public std::enable_shared_from_this<Store> {
   std::optional<Type> type(std::string_view key);
   std::optional<std::size_t> length(std::string_view key);
   Value slice(std::string_view key, std::size_t first, std::size_t count);
+  std::optional<Value> member(std::string_view key, std::string_view name);
+  std::optional<std::size_t> visit_members(std::string_view key, std::span<const std::string_view> names,
+                                           FunctionRef<void(std::size_t, const Value&)> f);
+  std::optional<std::size_t> visit_members(std::string_view key, std::size_t first, std::size_t count,
+                                           FunctionRef<void(std::string_view, const Value&)> f);
   /// kNoDeadline if the key has none, or is absent.
   std::int64_t deadline(Operation operation, std::string_view key);
   std::size_t size();
@@ -134,11 +139,16 @@ class Store : public std::enable_shared_from_this<Store> {
   /// The short way (plain_write.hpp); false if something else is needed. REQUIRES: the value's size checked.
   bool set_plainly(Operation operation, std::string_view key, const Value& value, Deadline deadline);
   Value increment(Operation operation, std::string_view key, const Value& delta);
-  Value update(std::string_view key, const Value& patch);
   std::optional<Value> modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f);
   bool erase(std::string_view key);
   std::optional<Value> take(std::string_view key);
   void clear();
+
+  // --- objects.cpp
+  Value update(std::string_view key, const Value& patch);
+  MembersChanged change_members(std::string_view key, const Value& patch, WhenEmptied when_emptied);
+  std::optional<Value> modify_member(std::string_view key, std::string_view name,
+                                     FunctionRef<std::optional<Value>(std::optional<Value>)> f);
 
   // --- arrays.cpp
   std::size_t push(std::string_view key, const Value& value, bool at_front);
@@ -244,7 +254,18 @@ class Store : public std::enable_shared_from_this<Store> {
       fail_value_size(operation, key, ValueAccess::stored_size(value));
     }
   }
-  /// Of an item for an array, which adds a level.
+  /// Of an object by the size of its node, also where that isn't made.
+  void check_object_size(Operation operation, std::string_view key, std::uint64_t bytes) const {
+    if ((options_.max_value_bytes != 0 && bytes > options_.max_value_bytes) || bytes > node::kMaxNodeSize) [[unlikely]]
+      fail_value_size(operation, key, bytes);
+  }
+  /// Of a write: the key holds an object, or is absent.
+  void check_object(Operation operation, std::string_view key, const Entry* entry) const {
+    if (entry != nullptr && !entry->is_object()) [[unlikely]]
+      fail_object(name_of(operation), key);
+  }
+  [[noreturn]] void fail_object(const char* operation, std::string_view key) const;
+  /// Of an item for an array or object, which adds a level.
   void check_item_depth(Operation operation, std::string_view key, const Value& item) const {
     if (ValueAccess::depth(item) >= node::kMaxDepth) [[unlikely]]
       fail_depth(operation, key);
@@ -292,6 +313,9 @@ class Store : public std::enable_shared_from_this<Store> {
   /// An operation on a number, for increment and decrement alike.
   Value sum(Operation operation, std::string_view key, const Value& left, const Value& right) const;
   Value shift_now(SingleWrite& write, bool last);
+  /// Calls the user's function of modify or modify_member.
+  std::optional<Value> call_locked(ThreadRecord& record, FunctionRef<std::optional<Value>(std::optional<Value>)> f,
+                                   std::optional<Value> old);
   std::optional<Value> await(Operation operation, std::string_view key, ThreadWaiter& waiter, std::int64_t deadline,
                              const std::stop_token& stop);
   /// Puts a waiter into the key's line; false if clear() or close() came between, and it has to look again: it stands there all
@@ -308,8 +332,8 @@ class Store : public std::enable_shared_from_this<Store> {
   void reap_backlog();
   /// Whether a running cut wants the entry left as it is.
   bool cut_wants(const Entry& entry) const noexcept;
-  /// Frees an entry that is out of the table, with its queue unless that goes on in another entry.
-  static void retire_entry(Entry* entry, std::uint64_t hash, Cut* cut, bool queue_goes_on) noexcept;
+  /// Frees an entry that is out of the table, with its parts unless these go on in another entry.
+  static void retire_entry(Entry* entry, std::uint64_t hash, Cut* cut, bool parts_go_on) noexcept;
   /// Removes, or arms again, what has this hash; false if its bucket is busy.
   bool reap_hash(ThreadRecord& record, std::uint64_t hash);
   /// Takes a reminder out of the wheel and frees it later.

@@ -71,8 +71,12 @@ enum class Operation : std::uint8_t {
   type,
   length,
   slice,
+  member,
+  visit_members,
+  change_members,
+  modify_member,
 };
-inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::slice) + 1;
+inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::modify_member) + 1;
 const char* name_of(Operation operation) noexcept;
 
 /// A thread's share of one store's figures; each is the sum over all threads' shares.

@@ -87,6 +87,22 @@ Value Transaction::increment(std::string_view key, const Value& delta) {
 Value Transaction::decrement(std::string_view key, const Value& delta) {
   return state_.increment(Operation::decrement, key, delta);
 }
+std::optional<Value> Transaction::member(std::string_view key, std::string_view name) const { return state_.member(key, name); }
+std::optional<std::size_t> Transaction::visit_members_impl(std::string_view key, std::span<const std::string_view> names,
+                                                           detail::FunctionRef<void(std::size_t, const Value&)> f) const {
+  return state_.visit_members(key, names, f);
+}
+std::optional<std::size_t> Transaction::visit_members_impl(std::string_view key, std::size_t first, std::size_t count,
+                                                           detail::FunctionRef<void(std::string_view, const Value&)> f) const {
+  return state_.visit_members(key, first, count, f);
+}
+MembersChanged Transaction::change_members(std::string_view key, const Value& patch, WhenEmptied when_emptied) {
+  return state_.change_members(key, patch, when_emptied);
+}
+std::optional<Value> Transaction::modify_member_impl(std::string_view key, std::string_view name,
+                                                     detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f) {
+  return state_.modify_member(key, name, f);
+}
 Value Transaction::update(std::string_view key, const Value& patch) { return state_.update(key, patch); }
 std::optional<Value> Transaction::modify_impl(std::string_view key,
                                               detail::FunctionRef<std::optional<Value>(std::optional<Value>)> f) {

@@ -2,6 +2,7 @@
 #include "store/transaction_state.hpp"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "store/key_mark.hpp"
@@ -9,6 +10,7 @@
 namespace cubby::detail {
 
 void Draft::become(Value with) {
+  drop_members();
   changed = true;
   replaced = true;
   content = Content::value;
@@ -41,6 +43,7 @@ void Draft::own_deadline() noexcept {
 }
 
 bool Draft::is_array() const {
+  if (content == Content::members) return false;
   return content == Content::array || (content == Content::value ? value.is_array() : entry().is_array());
 }
 
@@ -68,6 +71,7 @@ std::optional<Value> Draft::take(bool last) {
 
 Value Draft::current() const {
   if (content == Content::value) return value;
+  if (content == Content::members) return members.flatten();
   if (content != Content::array) return entry().value();
   std::vector<Value> elements;
   elements.reserve(array_size());
@@ -80,11 +84,13 @@ Value Draft::current() const {
 
 Type Draft::type() const {
   if (content == Content::array) return Type::array;
+  if (content == Content::members) return Type::object;
   return content == Content::value ? value.type() : entry().type();
 }
 
 std::optional<std::size_t> Draft::length() const {
   if (content == Content::array) return array_size();
+  if (content == Content::members) return members.size();
   return content == Content::value ? length_of(value) : entry().length();
 }
 
@@ -263,17 +269,6 @@ Value TransactionState::increment(Operation operation, std::string_view key, con
   return result;
 }
 
-Value TransactionState::update(std::string_view key, const Value& patch) {
-  Draft& draft = find(key, "update");
-  if (!patch.is_object()) store_.fail(Errc::type_mismatch, "update", key, "the patch is not an object");
-  Value old = Value::object({});
-  if (draft.there) old = draft.is_array() ? Value() : draft.current();
-  if (!old.is_object()) store_.fail(Errc::type_mismatch, "update", key, "the key holds something else than an object");
-  const Value result = merge_patch(old, patch);
-  set(key, result, Deadline::keep(), false);
-  return result;
-}
-
 std::optional<Value> TransactionState::modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f) {
   std::optional<Value> result = f(get(key));
   if (result) {
@@ -341,6 +336,7 @@ bool TransactionState::unchanged(std::string_view key, const KeyVersion& version
 }
 
 void TransactionState::plan() {
+  if (failed_) throw std::bad_alloc();
   // Moves come first, while the sources' drafts say whether nothing else became of them.
   for (Draft& draft : drafts_) {
     if (draft.content != Draft::Content::moved || !draft.there || draft.source->there || !draft.deadline_of_source) continue;
@@ -369,6 +365,8 @@ void TransactionState::plan(Draft& draft) {
       draft.value = draft.current();
       return write.plan_value(draft.value, draft.deadline);
     }
+    case Draft::Content::members:
+      return plan_members(draft);
     case Draft::Content::array:
       break;
   }

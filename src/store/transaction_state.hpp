@@ -61,10 +61,16 @@ class ArrayEnd {
 
 /// What is to become of a key.
 struct Draft {
+  Draft() = default;
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+  ~Draft() { drop_members(); }
+
   enum class Content : std::uint8_t {
     untouched,  ///< as in the entry
     value,      ///< `value`
     array,      ///< the base (the entry's queue, or `value`) less what was taken at its ends, with what was put there
+    members,    ///< `members`: those of the entry, changed, or made of a value
     moved,      ///< as in the entry of `source`, which was renamed
   };
 
@@ -77,6 +83,10 @@ struct Draft {
   Value value;
   std::size_t shifted = 0, popped = 0;  ///< taken from the base
   ArrayEnd front, back;
+  Members members;
+  Removed removed;                  ///< what has left the members of the entry
+  std::vector<Value> patches;       ///< what the members were changed by, for the log
+  bool log_whole = false;           ///< patches can't say it
   Deadline deadline;                ///< REQUIRES: never `keep` if moved, or if the entry is absent
   Draft* source = nullptr;          ///< of what was moved here
   bool deadline_of_source = false;  ///< and its deadline with it
@@ -92,6 +102,17 @@ struct Draft {
   void as_array();
   std::size_t array_size() const { return base_size() - shifted - popped + front.size() + back.size(); }
   std::optional<Value> take(bool last);
+  /// REQUIRES: there.
+  bool is_object() const { return type() == Type::object; }
+  /// Makes it members to be changed; false where the object is small. REQUIRES: is_object(), there.
+  bool as_members();
+  /// Forgets what was planned for members.
+  void drop_members() noexcept;
+  /// REQUIRES: is_object(), there.
+  std::optional<Value> member(std::string_view name) const;
+  void for_members(std::size_t first, std::size_t count, FunctionRef<void(std::string_view, const Value&)> f) const;
+  /// It is members already, or the entry holds such. REQUIRES: there.
+  bool in_tree() const { return content == Content::members || (content == Content::untouched && write->entry->is_members()); }
   /// REQUIRES: there.
   Value current() const;
   Type type() const;
@@ -124,7 +145,6 @@ class TransactionState {
   std::optional<Value> take(std::string_view key);
   void rename(std::string_view from, std::string_view to);
   Value increment(Operation operation, std::string_view key, const Value& delta);
-  Value update(std::string_view key, const Value& patch);
   std::optional<Value> modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f);
   std::size_t push(std::string_view key, const Value& value, bool at_front);
   std::optional<Value> shift(std::string_view key, bool last, WhenEmptied when_emptied);
@@ -136,10 +156,26 @@ class TransactionState {
   bool remove_expiry(std::string_view key);
   bool unchanged(std::string_view key, const KeyVersion& version);
 
+  // --- transaction_objects.cpp
+  std::optional<Value> member(std::string_view key, std::string_view name);
+  std::optional<std::size_t> visit_members(std::string_view key, std::span<const std::string_view> names,
+                                           FunctionRef<void(std::size_t, const Value&)> f);
+  std::optional<std::size_t> visit_members(std::string_view key, std::size_t first, std::size_t count,
+                                           FunctionRef<void(std::string_view, const Value&)> f);
+  Value update(std::string_view key, const Value& patch);
+  MembersChanged change_members(std::string_view key, const Value& patch, WhenEmptied when_emptied);
+  std::optional<Value> modify_member(std::string_view key, std::string_view name,
+                                     FunctionRef<std::optional<Value>(std::optional<Value>)> f);
+
   /// Turns the notes into plans.
   void plan();
 
  private:
+  Draft& find_object(std::string_view key, const char* operation);
+  template <class F>
+  void change(Draft& draft, F&& f);
+  MembersChanged merge(Draft& draft, const Value& patch);
+  void plan_members(Draft& draft);
   Draft& find(std::string_view key, const char* operation);
   /// Something is stored there: its waiters come after those of the keys before.
   void note_stored(Draft& draft) noexcept;
@@ -151,6 +187,7 @@ class TransactionState {
   MultiWrite& write_;
   std::vector<Draft> drafts_;  ///< one for each key of the write, in its order
   std::uint32_t changes_ = 0;  ///< calls that stored something
+  bool failed_ = false;        ///< memory ran out in the middle of a change: nothing may come of it
 };
 
 }  // namespace cubby::detail

@@ -97,7 +97,7 @@ Value Store::increment(Operation operation, std::string_view key, const Value& d
     return sum_of_both;
   }
   SingleWrite write(*this, operation, key);
-  const Value old = write.entry != nullptr && !write.entry->is_queue() ? write.entry->value()
+  const Value old = write.entry != nullptr && !write.entry->in_parts() ? write.entry->value()
                     : write.entry != nullptr                           ? Value()
                                                                        : Value(0);
   const Value result = sum(operation, key, old, delta);
@@ -107,38 +107,23 @@ Value Store::increment(Operation operation, std::string_view key, const Value& d
   return result;
 }
 
-Value Store::update(std::string_view key, const Value& patch) {
-  SingleWrite write(*this, Operation::update, key);
-  if (!patch.is_object()) fail(Errc::type_mismatch, "update", key, "the patch is not an object");
-  Value old = Value::object({});
-  if (write.entry != nullptr) {
-    if (write.entry->is_queue()) fail(Errc::type_mismatch, "update", key, "the key holds an array, not an object");
-    old = write.entry->value();
-    if (!old.is_object()) fail(Errc::type_mismatch, "update", key, "the key holds something else than an object");
-  }
-  const Value result = merge_patch(old, patch);
-  check_value_size(Operation::update, key, result);
-  write.plan_value(result, Deadline::keep());
-  write.log_as(OperationCode::merge, &patch);
-  write.commit();
-  return result;
+std::optional<Value> Store::call_locked(ThreadRecord& record, FunctionRef<std::optional<Value>(std::optional<Value>)> f,
+                                        std::optional<Value> old) {
+  const LockedStore locked{this, record.locked};
+  record.locked = &locked;
+  struct Restore {
+    ThreadRecord& record;
+    const LockedStore* outer;
+    ~Restore() { record.locked = outer; }
+  } const restore{record, locked.outer};
+  return f(std::move(old));
 }
 
 std::optional<Value> Store::modify(std::string_view key, FunctionRef<std::optional<Value>(std::optional<Value>)> f) {
   SingleWrite write(*this, Operation::modify, key);
   std::optional<Value> old;
   if (write.entry != nullptr) old = write.entry->value();
-  std::optional<Value> result;
-  {
-    const LockedStore locked{this, write.record.locked};
-    write.record.locked = &locked;
-    struct Restore {
-      ThreadRecord& record;
-      const LockedStore* outer;
-      ~Restore() { record.locked = outer; }
-    } const restore{write.record, locked.outer};
-    result = f(std::move(old));
-  }
+  std::optional<Value> result = call_locked(write.record, f, std::move(old));
   if (result) {
     check_value_size(Operation::modify, key, *result);
     write.plan_value(*result, Deadline::keep());

@@ -75,11 +75,15 @@ struct ValueAccess {
   }
   /// A value read from within `block`; adds a reference if it is a node.
   static Value from_view(Block* block, const node::View& view) noexcept {
-    if (!node::is_node(view.tag())) return words(view.head, view.body);
-    return retained(block, static_cast<std::uint32_t>(view.node() - reinterpret_cast<const std::byte*>(block)), view.tag());
+    if (node::is_node(view.tag())) block->references.fetch_add(1, std::memory_order_relaxed);
+    return within(block, view);
   }
 
  private:
+  static Value within(Block* block, const node::View& view) noexcept {
+    if (!node::is_node(view.tag())) return words(view.head, view.body);
+    return adopted(block, static_cast<std::uint32_t>(view.node() - reinterpret_cast<const std::byte*>(block)), view.tag());
+  }
   static Value words(std::uint64_t head, std::uint64_t body) noexcept {
     Value value;
     value.head_ = head;
@@ -95,6 +99,8 @@ class ValueAccess::Borrowed {
   Borrowed(Block* block, std::uint32_t offset, std::uint64_t tag) noexcept : value_(adopted(block, offset, tag)) {}
   /// REQUIRES the words of a value that lies in itself, or of one that the caller keeps alive.
   Borrowed(std::uint64_t head, std::uint64_t body) noexcept : value_(words(head, body)) {}
+  /// A value read from within the block.
+  Borrowed(Block* block, const node::View& view) noexcept : value_(within(block, view)) {}
   Borrowed(const Borrowed&) = delete;
   Borrowed& operator=(const Borrowed&) = delete;
   ~Borrowed() {}  // not value_'s destructor, which would drop a reference
@@ -123,6 +129,10 @@ Value slice_of(const Value& array, std::size_t first, std::size_t count);
 
 /// RFC 7396. Linear in the sizes of both.
 Value merge_patch(const Value& target, const Value& patch);
+
+/// The object with this member, in the place of one of its name, or with null without it. Linear. Throws
+/// Errc::value_too_large. REQUIRES: the value nests less than 512 deep.
+Value with_member(const Value& object, std::string_view name, const Value* value);
 
 /// Reads JSON text as Value::parse does, with containers nested up to `max_depth`.
 Value parse_json(std::string_view json, int max_depth = node::kMaxDepth);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // RFC 7396 over sorted members: one merge pass a level, whole subtrees copied as they are. Recursion ends at the depth of the
-// patch.
+// patch. And what one member is changed by.
 
 #include "value/access.hpp"
 
@@ -50,6 +50,19 @@ Composer::Item merged(Composer& composer, const View& target, const View& patch)
 Value merge_patch(const Value& target, const Value& patch) {
   Composer composer;
   return composer.finish(merged(composer, ValueAccess::view(target), ValueAccess::view(patch)));
+}
+
+Value with_member(const Value& object, std::string_view name, const Value* value) {
+  Composer composer;
+  const std::byte* const from = ValueAccess::node(object);
+  const Object members(from);
+  for (std::size_t index = 0; index < members.count(); ++index) {
+    if (members.name(index) != name) {
+      composer.open().push_back(Composer::existing(node::decode(from, members.slot(index)), members.name(index)));
+    }
+  }
+  if (value != nullptr) composer.open().push_back(Composer::existing(ValueAccess::view(*value), name));
+  return composer.finish(composer.close_object(0));
 }
 
 }  // namespace cubby::detail

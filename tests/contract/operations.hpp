@@ -59,6 +59,11 @@ inline std::vector<Operation> operations_on_a_key() {
       {"type", false, [](Datastore& store, std::string_view key) { store.type(key); }},
       {"length", false, [](Datastore& store, std::string_view key) { store.length(key); }},
       {"slice", false, [](Datastore& store, std::string_view key) { store.slice(key, 0, 1); }},
+      {"member", false, [](Datastore& store, std::string_view key) { store.member(key, "name"); }},
+      {"visit_members", false,
+       [](Datastore& store, std::string_view key) { store.visit_members(key, {"name"}, [](std::size_t, const Value&) {}); }},
+      {"visit_members", false,
+       [](Datastore& store, std::string_view key) { store.visit_members(key, 0, 1, [](std::string_view, const Value&) {}); }},
       {"rename", true, [](Datastore& store, std::string_view key) { store.rename(key, "renamed"); }},
       {"erase", true, [](Datastore& store, std::string_view key) { store.erase(key); }},
       {"take", true, [](Datastore& store, std::string_view key) { store.take(key); }},
@@ -83,6 +88,11 @@ inline std::vector<Operation> operations_on_a_key() {
       {"unchanged", false, [](Datastore& store, std::string_view key) { store.unchanged(key, KeyVersion()); }},
       {"remove_expiry", true, [](Datastore& store, std::string_view key) { store.remove_expiry(key); }},
       {"update", true, [](Datastore& store, std::string_view key) { store.update(key, Value::object({})); }},
+      {"change_members", true, [](Datastore& store, std::string_view key) { store.change_members(key, Value::object({})); }},
+      {"modify_member", true,
+       [](Datastore& store, std::string_view key) {
+         store.modify_member(key, "name", [](std::optional<Value> value) { return value; });
+       }},
       {"modify", true,
        [](Datastore& store, std::string_view key) { store.modify(key, [](std::optional<Value> value) { return value; }); }},
       {"transact", true,

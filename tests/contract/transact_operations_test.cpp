@@ -17,6 +17,17 @@ const std::vector<std::string> kKeys{"a", "b", "c", "d"};
 
 std::string shown(const std::optional<Value>& value) { return value ? value->to_json() : "-"; }
 
+std::string shown(const MembersChanged& changed) {
+  return std::to_string(changed.added) + '+' + std::to_string(changed.removed) + '-' + std::to_string(changed.size);
+}
+
+/// Large enough that it is kept otherwise once members are changed.
+Value large_object(int number) {
+  std::vector<std::pair<std::string, Value>> members;
+  for (int index = 0; index < 60 + number % 20; ++index) members.emplace_back("m" + std::to_string(index), index);
+  return Value::object(members);
+}
+
 /// One random operation on `on`, a Datastore or a Transaction: what it returned or threw, as text.
 template <class On>
 std::string random_operation(On& on, std::mt19937& random) {
@@ -26,7 +37,7 @@ std::string random_operation(On& on, std::mt19937& random) {
   const auto hour = std::chrono::hours(1 + random() % 3);
   const auto has_deadline = [&] { return on.ttl(key).has_value() ? "timed" : "untimed"; };
   std::ostringstream out;
-  const auto operation = static_cast<int>(random() % 32);
+  const auto operation = static_cast<int>(random() % 42);
   out << operation << ' ' << key << ' ';
   try {
     switch (operation) {
@@ -113,6 +124,49 @@ std::string random_operation(On& on, std::mt19937& random) {
       case 30:
         out << static_cast<int>(on.type(key).value_or(Type::null)) << ' ' << on.length(key).value_or(0);
         break;
+      case 31:
+      case 32:
+        on.set(key, large_object(number));
+        break;
+      case 33:
+      case 34:
+        out << shown(on.change_members(key, Value::object({{"m" + std::to_string(number), nullptr},
+                                                           {"m" + std::to_string(number / 2), Value::object({{"x", number}})},
+                                                           {"n", std::string(20, 'n')}})));
+        break;
+      case 35: {
+        std::vector<std::pair<std::string, Value>> nulls{{"n", nullptr}, {"m", nullptr}};
+        // Nearly all, so that it becomes small or goes.
+        for (int index = number % 3 == 0 ? 0 : number / 3; index < 100; ++index)
+          nulls.emplace_back("m" + std::to_string(index), nullptr);
+        out << shown(on.change_members(key, Value::object(nulls), number % 2 == 0 ? WhenEmptied::erase : WhenEmptied::keep));
+        break;
+      }
+      case 36:
+      case 37: {
+        const Value values[] = {nullptr, number, Value::object({{"x", nullptr}}), Value::array({nullptr})};
+        out << shown(on.modify_member(key, "m" + std::to_string(number / 3), [&](const std::optional<Value>& old) {
+          out << shown(old) << ' ';
+          return number % 5 == 4 ? std::optional<Value>() : values[number % 4];
+        }));
+        break;
+      }
+      case 38:
+        out << shown(on.member(key, "m" + std::to_string(number)));
+        break;
+      case 39: {
+        const auto size =
+            on.visit_members(key, static_cast<std::size_t>(number), 3,
+                             [&](std::string_view name, const Value& value) { out << name << ':' << value << ' '; });
+        out << size.value_or(9999);
+        break;
+      }
+      case 40: {
+        const auto found = on.visit_members(
+            key, {"m1", "m", "m2"}, [&](std::size_t index, const Value& value) { out << index << ':' << value << ' '; });
+        out << found.value_or(9999);
+        break;
+      }
       default:
         out << on.slice(key, static_cast<std::size_t>(number % 4), 3).to_json();
         break;

@@ -276,6 +276,68 @@ TEST_F(HashCommands, NamesAndValuesOfAnyBytes) {
   EXPECT_EQ(client->command({"HDEL", "h", bytes}), integer_text(1));
 }
 
+TEST_F(HashCommands, LargeOnesAreAsSmallOnes) {
+  make_large_hash();
+  EXPECT_EQ(client->command({"HLEN", "large"}), integer_text(kLarge));
+  EXPECT_EQ(client->command({"HSET", "large", name_of(0), "x", "new", "1", name_of(1), "y"}), integer_text(1));
+  EXPECT_EQ(client->command({"HMGET", "large", name_of(0), "none", "new", name_of(0), name_of(2), "none"}),
+            array_text({bulk_text("x"), kNullText, bulk_text("1"), bulk_text("x"), bulk_text("2"), kNullText}));
+  EXPECT_EQ(client->command({"HMGET", "large", "none"}), array_text({kNullText}));
+  EXPECT_EQ(client->command({"HGET", "large", name_of(1)}), bulk_text("y"));
+  EXPECT_EQ(client->command({"HGET", "large", "none"}), kNullText);
+  EXPECT_EQ(client->command({"HSTRLEN", "large", name_of(599)}), integer_text(3));
+  EXPECT_EQ(client->command({"HEXISTS", "large", name_of(599)}), integer_text(1));
+  EXPECT_EQ(client->command({"HEXISTS", "large", "none"}), integer_text(0));
+  EXPECT_EQ(client->command({"HSETNX", "large", "new", "2"}), integer_text(0));
+  EXPECT_EQ(client->command({"HSETNX", "large", "newer", "2"}), integer_text(1));
+  EXPECT_EQ(client->command({"HINCRBY", "large", "newer", "-5"}), integer_text(-3));
+  EXPECT_EQ(client->command({"HINCRBY", "large", name_of(0), "1"}), "-ERR hash value is not an integer\r\n");
+  EXPECT_EQ(client->command({"HINCRBYFLOAT", "large", "newer", "0.5"}), bulk_text("-2.5"));
+  EXPECT_EQ(client->command({"HMSET", "large", "newer", "3", "newest", "4"}), kOkText);
+  EXPECT_EQ(client->command({"HDEL", "large", "new", "newer", "newest", "new", "none"}), integer_text(3));
+  EXPECT_EQ(client->command({"HLEN", "large"}), integer_text(kLarge));
+  EXPECT_EQ(client->command({"TYPE", "large"}), "+hash\r\n");
+  EXPECT_EQ(client->command({"GET", "large"}), kWrongTypeText);
+  EXPECT_EQ(client->command({"LPUSH", "large", "x"}), kWrongTypeText);
+  EXPECT_EQ(client->command({"RENAME", "large", "moved"}), kOkText);
+  EXPECT_EQ(client->command({"HKEYS", "moved"}).substr(0, 6), "*600\r\n");
+  for (int index = 0; index < kLarge; ++index) {
+    EXPECT_EQ(client->command({"HDEL", "moved", name_of(index)}), integer_text(1));
+    EXPECT_EQ(client->command({"HLEN", "moved"}), integer_text(kLarge - 1 - index));
+  }
+  EXPECT_EQ(client->command({"EXISTS", "moved"}), integer_text(0));
+}
+
+TEST_F(HashCommands, RandomFieldsOfALargeOneAreAnyOfThem) {
+  make_large_hash();
+  std::set<std::string> seen;
+  for (int round = 0; round < 20 * kLarge; ++round) {
+    seen.insert(client->command({"HRANDFIELD", "large"}));
+    if (round % 100 == 0) client->command({"HSET", "large", name_of(0), std::to_string(round)});
+  }
+  EXPECT_GT(seen.size(), static_cast<std::size_t>(kLarge) * 9 / 10);
+  for (const std::string& reply : seen) EXPECT_EQ(reply.substr(0, 11), bulk_text(name_of(0)).substr(0, 11));
+}
+
+TEST_F(HashCommands, WhatChangesNothingTouchesNothing) {
+  make_large_hash();
+  client->command({"HSET", "small", "a", "1"});
+  const auto other = server.connect();
+  for (const char* key : {"small", "large"}) {
+    const std::string field = std::string_view(key) == "small" ? "a" : name_of(0);
+    const auto attempt = [&](std::initializer_list<std::string_view> meanwhile) {
+      client->command({"WATCH", key});
+      other->command(meanwhile);
+      client->command({"MULTI"});
+      client->command({"PING"});
+      return client->command({"EXEC"});
+    };
+    EXPECT_EQ(attempt({"HDEL", key, "none"}), array_text({"+PONG\r\n"}));
+    EXPECT_EQ(attempt({"HSETNX", key, field, "2"}), array_text({"+PONG\r\n"}));
+    EXPECT_EQ(attempt({"HSET", key, field, "1"}), kNullArrayText);
+  }
+}
+
 TEST_F(HashCommands, InATransactionTheySeeEachOther) {
   client->command({"MULTI"});
   client->command({"HSET", "h", "a", "1"});
@@ -286,6 +348,20 @@ TEST_F(HashCommands, InATransactionTheySeeEachOther) {
   EXPECT_EQ(client->command({"EXEC"}),
             array_text({integer_text(1), integer_text(5), bulks_text({"a", "5"}), integer_text(1), integer_text(0)}));
   EXPECT_EQ(client->command({"EXISTS", "h"}), integer_text(0));
+  make_large_hash();
+  client->command({"MULTI"});
+  client->command({"HSET", "large", "a", "1", name_of(0), "x"});
+  client->command({"HINCRBY", "large", "a", "4"});
+  client->command({"HMGET", "large", "a", name_of(0), name_of(1)});
+  client->command({"HDEL", "large", "a", name_of(1)});
+  client->command({"HSETNX", "large", name_of(1), "z"});
+  client->command({"HRANDFIELD", "none"});
+  client->command({"HSCAN", "none", "0"});
+  client->command({"HLEN", "large"});
+  EXPECT_EQ(client->command({"EXEC"}),
+            array_text({integer_text(1), integer_text(5), bulks_text({"5", "x", "1"}), integer_text(2), integer_text(1),
+                        kNullText, array_text({bulk_text("0"), "*0\r\n"}), integer_text(kLarge)}));
+  EXPECT_EQ(client->command({"HGET", "large", name_of(1)}), bulk_text("z"));
 }
 
 }  // namespace
