@@ -92,7 +92,7 @@ TEST_F(MembersTogether, CountersLoseNothing) {
   const int rounds = scaled(5'000, 500);
   run_threads(kWriters, [&](int index) {
     for (int round = 0; round < rounds; ++round) {
-      const auto add = [](const std::optional<Value>& old) -> std::optional<Value> { return old->as_int() + 1; };
+      const auto add = [](const std::optional<Value>& old) -> std::optional<Value> { return old.value().as_int() + 1; };
       const std::string name = account((round + index) % 3);
       if (round % 2 == 0) {
         store().modify_member("key", name, add);

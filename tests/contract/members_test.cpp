@@ -295,7 +295,7 @@ TEST_F(MembersOfObjects, AreReplacedAndTakenAsAWhole) {
   make(db_, "key", 300);
   db_.set("key", "text");
   make(db_, "key", 300);
-  EXPECT_EQ(db_.modify("key", [](std::optional<Value> old) { return Value(old->size()); }), Value(300));
+  EXPECT_EQ(db_.modify("key", [](std::optional<Value> old) { return Value(old.value().size()); }), Value(300));
   make(db_, "key", 300);
   EXPECT_TRUE(db_.erase("key"));
   make(db_, "key", 300);

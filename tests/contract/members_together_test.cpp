@@ -22,8 +22,9 @@ TEST_F(MembersInTransactions, InATransactionAreSeenAtOnceAndTakeEffectTogether) 
       EXPECT_EQ(transaction.member("key", name_of(0)), std::nullopt);
       EXPECT_EQ(transaction.length("key"), static_cast<std::size_t>(size));
       EXPECT_EQ(transaction.type("key"), Type::object);
-      EXPECT_EQ(transaction.modify_member("key", "new", [](std::optional<Value> old) { return Value(old->as_int() + 1); }),
-                Value(2));
+      EXPECT_EQ(
+          transaction.modify_member("key", "new", [](std::optional<Value> old) { return Value(old.value().as_int() + 1); }),
+          Value(2));
       EXPECT_EQ(transaction.modify_member("key", "object", [](auto) { return Value::parse(R"({"a":null})"); }),
                 Value::parse(R"({"a":null})"));
       std::vector<std::string> names;
@@ -212,7 +213,7 @@ TEST_F(DurableMembers, LogTheChangeOnly) {
   const std::uint64_t before = store.stats().log_bytes;
   for (int round = 0; round < 100; ++round) {
     store.change_members("key", Value::object({{name_of(round), round}}));
-    store.modify_member("key", name_of(round), [](std::optional<Value> old) { return Value(old->as_int() + 1); });
+    store.modify_member("key", name_of(round), [](std::optional<Value> old) { return Value(old.value().as_int() + 1); });
     store.transact({"key"}, [&](Transaction& transaction) {
       transaction.change_members("key", Value::object({{"text", value_of(round)}}));
     });
