@@ -35,6 +35,7 @@ class ForwardingFileSystem : public detail::FileSystem {
   std::unique_ptr<MappedFile> map(const Path& path) override { return to_.map(path); }
   std::vector<std::string> list(const Path& folder) override { return to_.list(folder); }
   void make_folder(const Path& folder) override { to_.make_folder(folder); }
+  bool is_locked(const Path& path) override { return to_.is_locked(path); }
   std::unique_ptr<Lock> lock(const Path& path) override { return to_.lock(path); }
   std::string boot_id() override { return to_.boot_id(); }
   void rename(const Path& from, const Path& to) override { to_.rename(from, to); }
