@@ -13,6 +13,9 @@ import re
 #   CLIENT REPLY OFF and SKIP       have tests of their own.
 #   FLUSHALL, SELECT, KEYS ...      in a transaction, while clients wait for elements: what works on a whole store takes effect
 #                                   between two parts of the transaction here, and the clients may be woken between them.
+#   lists filled by a transaction   while clients wait for several: who waits gets the first of its own keys here, and of that which
+#                                   was filled first there.
+#   COPY to another database        in a transaction: one is on one store here.
 #   a listener's own key events     they come behind the reply here, and before it there.
 #   DBSIZE after SET ... PXAT 1     Redis counts such a key until it happens to look at it.
 

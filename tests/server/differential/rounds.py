@@ -20,6 +20,8 @@ PONG = b"*2\r\n$4\r\npong\r\n"  # what stands before the mark, if a RESP2 subscr
 # What divides a transaction.
 DIVIDING = {b"FLUSHALL", b"FLUSHDB", b"SELECT", b"KEYS", b"SCAN", b"DBSIZE", b"RANDOMKEY", b"INFO", b"CONFIG", b"SLOWLOG", b"COPY",
             b"MEMORY", b"LASTSAVE", b"TIME", b"ACL"}
+# What may fill a list, and which of its arguments names the list.
+FILLING = {b"LPUSH": 1, b"RPUSH": 1, b"LMOVE": 2, b"RPOPLPUSH": 2, b"BLMOVE": 2, b"BRPOPLPUSH": 2, b"RENAME": 2, b"RENAMENX": 2}
 
 
 @dataclass
@@ -53,6 +55,7 @@ def make_round(random, name, size):
     result = Round(name, [random.choice((2, 2, 3)) for _ in range(CONNECTIONS)])
     batch = 0
     in_multi = set()
+    filled = {}
     while len(result.steps) < size:
         batch += 1
         choice = random.random()
@@ -80,10 +83,17 @@ def make_round(random, name, size):
                     command = [b"EXEC"]
                 if command:
                     name = command[0].upper()
+                    if connection in in_multi and name == b"COPY" and b"DB" in (argument.upper() for argument in command):
+                        continue
+                    if sleeping and connection in in_multi and name in FILLING:
+                        destination = command[min(FILLING[name], len(command) - 1)]
+                        if filled.setdefault(connection, destination) != destination:
+                            continue
                     if name == b"MULTI":
                         in_multi.add(connection)
                     elif name in (b"EXEC", b"DISCARD", b"RESET") and len(command) == 1:
                         in_multi.discard(connection)
+                        filled.pop(connection, None)
                     elif sleeping and connection in in_multi and name in DIVIDING:
                         continue
                     as_line = random.random() < 0.02 and can_be_line(command)
