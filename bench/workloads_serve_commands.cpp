@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kManyHashes = 100'000;
 constexpr std::size_t kFieldsOfMany = 10;
-constexpr std::size_t kFieldsOfOne = 1000;
 
 std::string twelve_digits(std::size_t i) { return key_name(i).substr(4); }
 
@@ -24,7 +23,7 @@ void fill_counters(ServerProcess& server, std::size_t count) {
 }
 
 /// Hashes of some 200 bytes, and one of the form of redis-benchmark's own.
-void fill_hashes(ServerProcess& server) {
+void fill_hashes(ServerProcess& server, std::size_t fields_of_one) {
   server.control().pipeline(kManyHashes, [](std::size_t i, std::string& text) {
     const std::string key = "hash:" + twelve_digits(i);
     std::vector<std::string> words;
@@ -36,12 +35,9 @@ void fill_hashes(ServerProcess& server) {
     views.insert(views.end(), words.begin(), words.end());
     RespConnection::append_command(text, views);
   });
-  std::vector<std::string> one = {"HSET", "myhash"};
-  for (std::size_t field = 0; field < kFieldsOfOne; ++field) {
-    one.push_back("element:" + twelve_digits(field));
-    one.push_back(value_text(field));
-  }
-  server.control().command(one);
+  server.control().pipeline(fields_of_one, [](std::size_t field, std::string& text) {
+    RespConnection::append_command(text, {"HSET", "myhash", "element:" + twelve_digits(field), value_text(field)});
+  });
 }
 
 }  // namespace
@@ -51,19 +47,16 @@ void run_serve_commands(ServeRun& run) {
   ServerPair servers(run, "commands", false, [&run](ServerProcess& server) {
     run.load(server);
     fill_counters(server, run.serve.keys);
-    fill_hashes(server);
+    fill_hashes(server, run.serve.keys);
   });
   const std::size_t deep = run.options.quick ? 512'000 : 1'920'000;
   const std::size_t alone = run.options.quick ? 100'000 : 400'000;
-  // Where a change costs cubby as much as the whole hash, it gets fewer of them.
-  const std::size_t slow = run.options.quick ? 6'400 : 32'000;
 
   std::vector<Part> parts;
-  const auto add = [&](std::vector<Load> loads, std::size_t operations, std::size_t operations_of_cubby = 0) {
+  const auto add = [&](std::vector<Load> loads, std::size_t operations) {
     for (const ServerKind kind : kServerKinds) {
-      const std::size_t count = kind == ServerKind::cubby && operations_of_cubby != 0 ? operations_of_cubby : operations;
       parts.push_back({{loads.front().workload, keys, kServedClients, name_of(kind)}, [=, &servers](const Note& note) {
-                         for (const Load& load : loads) measure_load(servers[kind], load, count, keys, false, note);
+                         for (const Load& load : loads) measure_load(servers[kind], load, operations, keys, false, note);
                        }});
     }
   };
@@ -75,7 +68,7 @@ void run_serve_commands(ServeRun& run) {
   add({{kLpush, {"-t", "lpush"}, keys, 32}, {kRpop, {"-t", "rpop"}, keys, 32}}, deep);
   add({{kIncr, {"-t", "incr"}, keys, 32}}, deep);
   add({{kHsetMany, {"HSET", "hash:__rand_int__", "field5", "token-__rand_int__"}, kManyHashes, 32}}, deep);
-  add({{kHsetOne, {"-t", "hset"}, kFieldsOfOne, 32}}, deep, slow);
+  add({{kHsetOne, {"-t", "hset"}, keys, 32}}, deep);
   run.rounds("serve, commands:", run.options.rounds, std::move(parts));
 }
 

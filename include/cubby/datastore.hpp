@@ -71,6 +71,13 @@ class Datastore {
   bool visit(std::string_view key, F&& f) const {
     return visit_impl(key, [&f](const Value& value) { std::invoke(f, value); });
   }
+  /// The same, but `f` is called only if the key holds neither an array nor an object, so that none is put together for it. The
+  /// type of what is there; empty if the key is absent.
+  template <class F>
+    requires std::invocable<F&, const Value&>
+  std::optional<Type> visit_scalar(std::string_view key, F&& f) const {
+    return visit_scalar_impl(key, [&f](const Value& value) { std::invoke(f, value); });
+  }
 
   /// Visits several keys, each at an instant of its own: calls `f(index, const Value&)` for those that are there, in their
   /// order, and returns how many. Their cache misses come at the same time, so it is several times faster than as many calls of
@@ -389,6 +396,7 @@ class Datastore {
 
   void check_open(const char* operation) const;
   bool visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const;
+  std::optional<Type> visit_scalar_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const;
   std::optional<std::size_t> visit_members_impl(std::string_view key, std::span<const std::string_view> names,
                                                 detail::FunctionRef<void(std::size_t, const Value&)> f) const;
   std::optional<std::size_t> visit_members_impl(std::string_view key, std::size_t first, std::size_t count,

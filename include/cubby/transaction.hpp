@@ -75,6 +75,11 @@ class Transaction {
   bool visit(std::string_view key, F&& f) const {
     return visit_impl(key, [&f](const Value& value) { std::invoke(f, value); });
   }
+  template <class F>
+    requires std::invocable<F&, const Value&>
+  std::optional<Type> visit_scalar(std::string_view key, F&& f) const {
+    return visit_scalar_impl(key, [&f](const Value& value) { std::invoke(f, value); });
+  }
   bool exists(std::string_view key) const;
   std::optional<Type> type(std::string_view key) const;
   std::optional<std::size_t> length(std::string_view key) const;
@@ -155,6 +160,7 @@ class Transaction {
   explicit Transaction(detail::TransactionState& state) noexcept : state_(state) {}
 
   bool visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const;
+  std::optional<Type> visit_scalar_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const;
   std::optional<std::size_t> visit_members_impl(std::string_view key, std::span<const std::string_view> names,
                                                 detail::FunctionRef<void(std::size_t, const Value&)> f) const;
   std::optional<std::size_t> visit_members_impl(std::string_view key, std::size_t first, std::size_t count,

@@ -77,14 +77,11 @@ StringOptions read_string_options(Arguments words, bool of_set) {
 
 /// Replies with a string, or null if the key is absent.
 bool reply_string(Call& call, std::string_view key) {
-  check_no_list(call.keys, key);
-  const bool found = call.keys.visit(key, [&](const Value& value) {
-    check_string(value);
-    call.reply.bulk(ValueBytes(value));
-  });
-  count_lookup(call, found);
-  if (!found) call.reply.null();
-  return found;
+  const auto type = call.keys.visit_scalar(key, [&](const Value& value) { call.reply.bulk(ValueBytes(value)); });
+  if (type && !is_string(*type)) fail_wrong_type();
+  count_lookup(call, type.has_value());
+  if (!type) call.reply.null();
+  return type.has_value();
 }
 
 void reply_old(Call& call, const std::optional<Value>& old) {
@@ -236,51 +233,17 @@ void run_getex(Call& call) {
 void run_mget(Call& call) {
   const Arguments names = call.arguments.subspan(1);
   call.reply.array(names.size());
-  std::size_t replied = 0;
-  const auto reply_up_to = [&](std::size_t index) {
-    for (; replied < index; ++replied) call.reply.null();
-  };
-  const auto reply_value = [&](std::size_t index, const Value& value) {
-    reply_up_to(index);
-    if (is_string(value.type())) {
-      call.reply.bulk(ValueBytes(value));
-    } else {
-      call.reply.null();
-    }
-    ++replied;
-  };
   std::size_t found = 0;
-  // A list isn't visited, as that would copy it (check_no_list).
-  const auto is_no_list = [&](std::string_view name) {
-    const auto type = call.keys.type(name);
-    const bool list = type && is_list(*type);
-    if (list) ++found;
-    return !list;
-  };
-  if (call.keys.in_transaction()) {
-    for (std::size_t index = 0; index < names.size(); ++index) {
-      if (is_no_list(names[index]) && call.keys.visit(names[index], [&](const Value& value) { reply_value(index, value); })) {
-        ++found;
-      }
-    }
-  } else {
-    constexpr std::size_t kStretch = 64;
-    std::array<std::string_view, kStretch> others;
-    std::array<std::size_t, kStretch> places;
-    for (std::size_t first = 0; first < names.size(); first += kStretch) {
-      const Arguments stretch = names.subspan(first, std::min(kStretch, names.size() - first));
-      call.keys.store().prefetch(stretch);
-      std::size_t count = 0;
-      for (std::size_t index = 0; index < stretch.size(); ++index) {
-        if (!is_no_list(stretch[index])) continue;
-        others[count] = stretch[index];
-        places[count++] = first + index;
-      }
-      found += call.keys.store().visit_many(std::span(others).first(count),
-                                            [&](std::size_t index, const Value& value) { reply_value(places[index], value); });
+  constexpr std::size_t kStretch = 64;
+  for (std::size_t first = 0; first < names.size(); first += kStretch) {
+    const Arguments stretch = names.subspan(first, std::min(kStretch, names.size() - first));
+    if (!call.keys.in_transaction()) call.keys.store().prefetch(stretch);
+    for (const std::string_view name : stretch) {
+      const auto type = call.keys.visit_scalar(name, [&](const Value& value) { call.reply.bulk(ValueBytes(value)); });
+      if (type) ++found;
+      if (!type || !is_string(*type)) call.reply.null();
     }
   }
-  reply_up_to(names.size());
   Figures::Part& figures = call.server.figures.mine();
   figures.add(Figures::hits, found);
   figures.add(Figures::misses, names.size() - found);

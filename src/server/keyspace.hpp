@@ -70,6 +70,10 @@ class Keyspace {
   bool exists(std::string_view key) const {
     return on([&](const auto& target) { return target.exists(key); });
   }
+  template <class F>
+  std::optional<Type> visit_scalar(std::string_view key, F&& f) const {
+    return on([&](const auto& target) { return target.visit_scalar(key, f); });
+  }
   std::optional<Type> type(std::string_view key) const {
     return on([&](const auto& target) { return target.type(key); });
   }

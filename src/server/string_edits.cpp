@@ -88,12 +88,9 @@ void run_append(Call& call) {
 
 void run_strlen(Call& call) {
   std::size_t size = 0;
-  check_no_list(call.keys, call[1]);
-  const bool found = call.keys.visit(call[1], [&](const Value& value) {
-    check_string(value);
-    size = ValueBytes(value).view().size();
-  });
-  count_lookup(call, found);
+  const auto type = call.keys.visit_scalar(call[1], [&](const Value& value) { size = ValueBytes(value).view().size(); });
+  if (type && !is_string(*type)) fail_wrong_type();
+  count_lookup(call, type.has_value());
   call.reply.integer(static_cast<std::int64_t>(size));
 }
 
@@ -109,14 +106,10 @@ void run_getrange(Call& call) {
     if (first > last) return {};
     return bytes.substr(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first + 1));
   };
-  check_no_list(call.keys, call[1]);
-  const bool found = call.keys.visit(call[1], [&](const Value& value) {
-    check_string(value);
-    const ValueBytes bytes(value);
-    call.reply.bulk(part_of(bytes));
-  });
-  count_lookup(call, found);
-  if (!found) call.reply.bulk(std::string_view());
+  const auto type = call.keys.visit_scalar(call[1], [&](const Value& value) { call.reply.bulk(part_of(ValueBytes(value))); });
+  if (type && !is_string(*type)) fail_wrong_type();
+  count_lookup(call, type.has_value());
+  if (!type) call.reply.bulk(std::string_view());
 }
 
 void run_setrange(Call& call) {

@@ -70,6 +70,9 @@ std::optional<Value> Datastore::get(std::string_view key) const { return store_-
 bool Datastore::visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
   return store_->visit(key, f);
 }
+std::optional<Type> Datastore::visit_scalar_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
+  return store_->visit_scalar(key, f);
+}
 std::size_t Datastore::visit_many_impl(std::span<const std::string_view> keys,
                                        detail::FunctionRef<void(std::size_t, const Value&)> f) const {
   return store_->visit_many(keys, f);

@@ -53,6 +53,24 @@ bool Store::visit(std::string_view key, FunctionRef<void(const Value&)> f) {
   return true;
 }
 
+std::optional<Type> Store::visit_scalar(std::string_view key, FunctionRef<void(const Value&)> f) {
+  check_key(Operation::visit, key);
+  const std::uint64_t hash = hash_key(key);
+  ThreadRecord& record = thread_record();
+  const EpochGuard guard(record, place_of(hash));
+  check_readable("visit_scalar", key);
+  Counters& figures = counters(record);
+  figures.count(Operation::visit);
+  const Entry* entry = find(hash, key);
+  if (entry == nullptr) return std::nullopt;
+  figures.add(Figure::hits, 1);
+  const Type type = entry->type();
+  if (!is_scalar(type)) return type;
+  const InCallback in_callback(record);
+  entry->with_value(f);
+  return type;
+}
+
 bool Store::exists(std::string_view key) {
   check_key(Operation::exists, key);
   const std::uint64_t hash = hash_key(key);

@@ -80,6 +80,8 @@ class TableTraits {
 
 using Table = HashTable<StdAtomics, TableTraits>;
 
+constexpr bool is_scalar(Type type) noexcept { return type != Type::array && type != Type::object; }
+
 /// When a write lets the key expire.
 struct Deadline {
   enum class Kind : std::uint8_t { keep, none, at } kind = Kind::keep;
@@ -105,6 +107,7 @@ class Store : public std::enable_shared_from_this<Store> {
   // --- read.cpp
   std::optional<Value> get(std::string_view key);
   bool visit(std::string_view key, FunctionRef<void(const Value&)> f);
+  std::optional<Type> visit_scalar(std::string_view key, FunctionRef<void(const Value&)> f);
   bool exists(std::string_view key);
   std::optional<Type> type(std::string_view key);
   std::optional<std::size_t> length(std::string_view key);

@@ -46,6 +46,11 @@ std::optional<Value> Transaction::get(std::string_view key) const { return state
 bool Transaction::visit_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
   return state_.visit(key, f);
 }
+std::optional<Type> Transaction::visit_scalar_impl(std::string_view key, detail::FunctionRef<void(const Value&)> f) const {
+  const std::optional<Type> type = state_.type(key);
+  if (type && detail::is_scalar(*type)) state_.visit(key, f);
+  return type;
+}
 bool Transaction::exists(std::string_view key) const { return state_.exists(key); }
 std::optional<Type> Transaction::type(std::string_view key) const { return state_.type(key); }
 std::optional<std::size_t> Transaction::length(std::string_view key) const { return state_.length(key); }

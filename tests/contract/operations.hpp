@@ -35,6 +35,7 @@ inline std::vector<Operation> operations_on_a_key() {
       {"set_once", true, [](Datastore& store, std::string_view key) { store.set_once(key, 1, kHour); }},
       {"get", false, [](Datastore& store, std::string_view key) { store.get(key); }},
       {"visit", false, [](Datastore& store, std::string_view key) { store.visit(key, [](const Value&) {}); }},
+      {"visit_scalar", false, [](Datastore& store, std::string_view key) { store.visit_scalar(key, [](const Value&) {}); }},
       {"visit_many", false,
        [](Datastore& store, std::string_view key) {
          store.visit_many(std::vector<std::string_view>{key}, [](std::size_t, const Value&) {});

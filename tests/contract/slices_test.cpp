@@ -245,6 +245,29 @@ TEST_F(Slices, InATransactionTypesAndLengthsAreThoseOfNow) {
   });
 }
 
+TEST_F(Slices, VisitScalarVisitsNeitherArraysNorObjects) {
+  for (int number = 0; number < 100; ++number) db_.push("queue", number);
+  const auto expect_all = [](const auto& on) {
+    EXPECT_EQ(on.visit_scalar("absent", [](const Value&) { FAIL(); }), std::nullopt);
+    EXPECT_EQ(on.visit_scalar("queue", [](const Value&) { FAIL(); }), Type::array);
+    for (const auto& [value, type] : kOfEachType) {
+      const std::string key = value.to_json();
+      std::optional<Value> seen;
+      EXPECT_EQ(on.visit_scalar(key, [&](const Value& it) { seen = it; }), type);
+      const bool expected = type != Type::array && type != Type::object;
+      EXPECT_EQ(seen.has_value(), expected) << key;
+      if (expected) EXPECT_EQ(*seen, value);
+    }
+  };
+  std::vector<std::string> keys{"absent", "queue"};
+  for (const auto& [value, type] : kOfEachType) {
+    keys.push_back(value.to_json());
+    db_.set(keys.back(), value);
+  }
+  expect_all(db_);
+  db_.transact(keys, [&](Transaction& transaction) { expect_all(transaction); });
+}
+
 TEST_F(Slices, OfARenamedArrayInATransaction) {
   for (int number = 1; number <= 200; ++number) db_.push("from", number);
   db_.transact({"from", "to"}, [&](Transaction& transaction) {
