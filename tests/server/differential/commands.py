@@ -125,15 +125,14 @@ GRAMMAR = r"""
 1 NOSUCHCOMMAND $v $v
 """
 
-# Sent alone, as their replies may have to wait. Nobody waits for two lists of which one is moved to the other: Redis serves who
-# waits for the first before those who wait for the second, and here it is the other way round.
+# Sent alone, as their replies may have to wait. Nobody waits for a list to which elements are moved that somebody waited for: Redis
+# serves all who wait for the first list before those who wait for the second, and here each element goes its way alone.
 BLOCKING = r"""
 10 BLPOP {$l}+ $t
 10 BRPOP {$l}+ $t
-6 BLPOP $m $t
-12 BLMOVE ($l|$m) $m (LEFT|RIGHT) (LEFT|RIGHT) $t
+12 BLMOVE $l $m (LEFT|RIGHT) (LEFT|RIGHT) $t
 10 BLMPOP $t (1 $l|2 $l $l|$n {$l}+) (LEFT|RIGHT) {COUNT $n}?
-6 BRPOPLPUSH ($l|$m) $m $t
+6 BRPOPLPUSH $l $m $t
 """
 
 # What a connection that listens sends.

@@ -15,6 +15,7 @@ import re
 #                                   between two parts of the transaction here, and the clients may be woken between them.
 #   lists filled by a transaction   while clients wait for several: who waits gets the first of its own keys here, and of that which
 #                                   was filled first there.
+#   LTRIM while somebody watches    as one that takes nothing away touches it there.
 #   COPY to another database        in a transaction: one is on one store here.
 #   a listener's own key events     they come behind the reply here, and before it there.
 #   DBSIZE after SET ... PXAT 1     Redis counts such a key until it happens to look at it.

@@ -56,6 +56,7 @@ def make_round(random, name, size):
     batch = 0
     in_multi = set()
     filled = {}
+    watching = set()
     while len(result.steps) < size:
         batch += 1
         choice = random.random()
@@ -84,6 +85,12 @@ def make_round(random, name, size):
                 if command:
                     name = command[0].upper()
                     if connection in in_multi and name == b"COPY" and b"DB" in (argument.upper() for argument in command):
+                        continue
+                    if name == b"WATCH":
+                        watching.add(connection)
+                    elif name in (b"EXEC", b"DISCARD", b"UNWATCH", b"RESET"):
+                        watching.discard(connection)
+                    if watching and name == b"LTRIM":
                         continue
                     if sleeping and connection in in_multi and name in FILLING:
                         destination = command[min(FILLING[name], len(command) - 1)]
