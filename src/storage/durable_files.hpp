@@ -33,7 +33,7 @@ using StoreId = std::array<std::byte, 16>;
 
 inline constexpr std::string_view kManifestName = "MANIFEST";
 inline constexpr std::string_view kLockName = "LOCK";
-inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kFormatVersion = 3;
 
 std::string checkpoint_name(std::uint32_t generation);
 std::string segment_name(std::uint32_t generation, std::uint32_t number);

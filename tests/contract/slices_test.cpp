@@ -256,7 +256,7 @@ TEST_F(Slices, VisitScalarVisitsNeitherArraysNorObjects) {
       EXPECT_EQ(on.visit_scalar(key, [&](const Value& it) { seen = it; }), type);
       const bool expected = type != Type::array && type != Type::object;
       EXPECT_EQ(seen.has_value(), expected) << key;
-      if (expected) EXPECT_EQ(*seen, value);
+      EXPECT_EQ(seen.value_or(value), value);
     }
   };
   std::vector<std::string> keys{"absent", "queue"};
