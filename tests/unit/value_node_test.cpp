@@ -239,6 +239,45 @@ TEST(MergePatchTest, AgreesWithThePseudocode) {
   }
 }
 
+TEST(MergePatchTest, WhatIsPutOverIsAsIfItWereMadeAnew) {
+  std::mt19937_64 random(5);
+  const auto scalar = [&]() -> Value {
+    switch (random() % 8) {
+      case 0:
+        return random() % 2 == 0;
+      case 1:
+        return static_cast<std::int64_t>(random());
+      case 2:
+        return static_cast<std::int64_t>(random() % 1000);
+      case 3:
+        return 0.1 * static_cast<double>(random() % 100);
+      case 4:
+        return Value::binary(std::as_bytes(std::span("some bytes, some", 3 + random() % 14)));
+      case 5:
+        return Value::array({1});
+      default:
+        return std::string(random() % 30, static_cast<char>('a' + random() % 26));
+    }
+  };
+  for (const std::size_t members : {1U, 5U, 30U, 40U, 100U}) {
+    std::vector<std::pair<std::string, Value>> all;
+    for (std::size_t index = 0; index < members; ++index) all.emplace_back("member " + std::to_string(index), scalar());
+    Value target = Value::object(all);
+    for (int round = 0; round < 400; ++round) {
+      std::vector<std::pair<std::string, Value>> changes;
+      for (std::uint64_t count = random() % 4; count > 0; --count)
+        changes.emplace_back(all[random() % members].first, scalar());
+      const Value patch = Value::object(changes);
+      const Value merged = detail::merge_patch(target, patch), expected = plain_merge(target, patch);
+      ASSERT_TRUE(verifies(merged));
+      ASSERT_TRUE(ValueAccess::is_whole_block(merged));
+      ASSERT_EQ(ValueAccess::node_size(merged), ValueAccess::node_size(expected));
+      ASSERT_EQ(std::memcmp(ValueAccess::node(merged), ValueAccess::node(expected), ValueAccess::node_size(merged)), 0);
+      target = merged;
+    }
+  }
+}
+
 TEST(MergePatchTest, DeepPatches) {
   std::string deep, ends;
   for (int i = 0; i < 512; ++i) deep += "{\"x\":", ends += '}';
