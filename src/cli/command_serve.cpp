@@ -20,6 +20,7 @@
 #include "cli/invocation.hpp"
 #include "cli/service_manager.hpp"
 #include "server/http_server.hpp"
+#include "server/log_text.hpp"
 #include "server/network.hpp"
 #include "server/open_files.hpp"
 #include "server/server.hpp"
@@ -113,6 +114,10 @@ Result serve(const ServeOptions& options) {
   }
   try {
     server::Server server(settings);
+    for (const std::string& name : server.databases.left_out()) {
+      spdlog::warn("folder not served folder=\"{}\" reason=\"cubby repair has left it: look at it, and move it elsewhere\"",
+                   server::log_text((server.databases.folder() / name).string()));
+    }
     server::Network network(server);
     std::optional<server::HttpServer> http;
     if (settings.http_port != 0) http.emplace(server, network.context(), network.sign_ins(), settings.http_port);

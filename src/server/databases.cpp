@@ -86,7 +86,7 @@ bool are_shown(std::string_view text) noexcept {
 
 /// Whether a client may give a store this name.
 bool can_be_given(std::string_view name) noexcept {
-  if (!can_be_a_folder(name) || !is_utf8(name) || !are_shown(name)) return false;
+  if (!can_be_a_folder(name) || !is_utf8(name) || !are_shown(name) || Databases::is_left_by_repair(name)) return false;
   const bool number = std::ranges::all_of(name, [](char byte) { return byte >= '0' && byte <= '9'; });
   // `__keyspace@0__:key` tells of database 0.
   return !number && name.find('=') == std::string_view::npos && name.find("__:") == std::string_view::npos;
@@ -138,7 +138,12 @@ void Databases::open_folder() {
     fs::create_directories(dir_);
     for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
       const std::string name = entry.path().filename().string();
-      if (can_be_a_folder(name) && fs::exists(entry.path() / detail::kManifestName)) stores_.emplace(name, open_locked(name));
+      if (!can_be_a_folder(name) || !fs::exists(entry.path() / detail::kManifestName)) continue;
+      if (is_left_by_repair(name)) {
+        left_out_.push_back(name);
+      } else {
+        stores_.emplace(name, open_locked(name));
+      }
     }
   } catch (const fs::filesystem_error& error) {
     throw Error(Errc::io, "dir: " + std::string(error.what()));
@@ -180,7 +185,7 @@ void Databases::check_may_be_made(const std::string& name) const {
   if (!can_be_given(name)) {
     throw Error(Errc::invalid_argument,
                 "open: a store's name is 1 to 255 bytes of UTF-8 without blanks, control characters, slashes, = and __:, "
-                "doesn't begin with a dot and is no number");
+                "doesn't begin with a dot, is no number and none of those that cubby repair gives");
   }
   const auto others = std::ranges::count_if(stores_, [this](const auto& store) { return !is_database(store.first); });
   const std::size_t most = most_stores_.load(std::memory_order_relaxed);
@@ -217,6 +222,16 @@ std::optional<int> Databases::number_of(std::string_view name) noexcept {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
   return number;
+}
+
+bool Databases::is_left_by_repair(std::string_view name) noexcept {
+  constexpr std::string_view kStamp = "00000000-000000";  // date and time
+  if (name.size() <= kStamp.size()) return false;
+  const std::string_view stamp = name.substr(name.size() - kStamp.size());
+  const auto fits = [](char byte, char pattern) { return pattern == '-' ? byte == '-' : byte >= '0' && byte <= '9'; };
+  if (!std::ranges::equal(stamp, kStamp, fits)) return false;
+  name.remove_suffix(kStamp.size());
+  return name.ends_with(".damaged-") || name.ends_with(".repaired-");
 }
 
 bool Databases::save() {

@@ -25,7 +25,8 @@ namespace cubby::server {
 /// a folder what lies in it, is opened at once.
 ///
 /// Names stand in replies, lines of the log and names of channels between other words, so new ones are printable, have no
-/// blanks and no `=`, and can't be taken for a database's number. A folder that is there is served whatever its name.
+/// blanks and no `=`, and can't be taken for a database's number. A folder that is there is served whatever its name, but for
+/// what `cubby repair` leaves.
 ///
 /// The names are those of this object: the library's have a number before them ("1/db0"), so that several servers in a process
 /// have each their own.
@@ -58,6 +59,10 @@ class Databases {
   /// The number of "db7".
   static std::optional<int> number_of(std::string_view name) noexcept;
   static std::string name_of(int number) { return "db" + std::to_string(number); }
+  /// Whether a folder of this name is a damaged store that `cubby repair` keeps, or one that it hadn't done with.
+  static bool is_left_by_repair(std::string_view name) noexcept;
+  /// The folders of such names: they lie beside the stores, and aren't served.
+  const std::vector<std::string>& left_out() const noexcept { return left_out_; }
 
   /// Whether there is something to save to.
   bool durable() const noexcept { return !dir_.empty() || given_; }
@@ -99,6 +104,7 @@ class Databases {
   const int databases_;
   std::atomic<std::size_t> most_stores_;
   Options options_;
+  std::vector<std::string> left_out_;  // doesn't change once it is made
 
   mutable std::mutex mutex_;
   std::map<std::string, Datastore> stores_;

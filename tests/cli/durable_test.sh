@@ -8,12 +8,6 @@ for command in check info export import rekey repair; do
   "$cubby" --help | grep -q "^  $command " || fail "--help doesn't list $command"
 done
 
-# flip FILE BYTE: flips a bit in place.
-flip() {
-  local byte
-  byte=$(od -An -tu1 -j"$2" -N1 "$1")
-  printf '%b' "\\x$(printf %02x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 # contents ARGUMENT...: of a store, as text.
 contents() { "$cubby" export "$@" 2>&1; }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -101,6 +102,31 @@ TEST(Databases, AFolderThatIsThereIsServedWhateverItsName) {
   EXPECT_TRUE(databases.knows("a b=1"));
   EXPECT_FALSE(databases.knows("a b=2"));
   EXPECT_EQ(databases.open("a b=1").get("k"), Value(1));
+}
+
+TEST(Databases, WhatRepairLeavesIsNoStore) {
+  const TemporaryFolder folder;
+  const Settings settings = in_folder(folder);
+  const std::filesystem::path data(settings.dir);
+  {
+    Databases databases(settings);
+    databases.open("orders").set("k", 1);
+    databases.open("damaged-goods.damaged-1");
+    for (const char* name : {"orders.damaged-20260102-030405", "orders.repaired-20260102-030405"}) {
+      EXPECT_THROW(databases.open(name), Error) << name;
+    }
+  }
+  for (const char* name : {"orders.damaged-20260102-030405", "orders.repaired-20260102-030405"}) {
+    std::filesystem::copy(data / "orders", data / name);
+  }
+  // As it is damaged, it can't even be opened.
+  std::ofstream(data / "orders.damaged-20260102-030405" / "MANIFEST") << "no manifest";
+  Databases databases(settings);
+  EXPECT_EQ(names_of(databases), (std::vector<std::string>{"damaged-goods.damaged-1", "db0", "orders"}));
+  std::vector<std::string> left_out = databases.left_out();
+  std::sort(left_out.begin(), left_out.end());
+  EXPECT_EQ(left_out, (std::vector<std::string>{"orders.damaged-20260102-030405", "orders.repaired-20260102-030405"}));
+  EXPECT_EQ(databases.open("orders").get("k"), Value(1));
 }
 
 TEST(Databases, CloseFreesWhatWasInMemory) {

@@ -153,9 +153,10 @@ class StoreLink::Stores {
     options.max_value_bytes = 0;
     options.encryption_key = key_of(in_);
     for (const fs::directory_entry& entry : fs::directory_iterator(in_.dir)) {
-      if (!detail::holds_store(detail::real_file_system(), entry.path())) continue;
-      options.directory = entry.path();
       const std::string name = entry.path().filename().string();
+      if (!detail::holds_store(detail::real_file_system(), entry.path()) || server::Databases::is_left_by_repair(name))
+        continue;
+      options.directory = entry.path();
       const Datastore store = cubby::open("shell/" + name, options);
       opened_.push_back("shell/" + name);
       given.emplace(name, store);

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# `cubby serve`: what it says where it can't start, and what it notes in its log.
+source "$(dirname "$0")/support.sh"
+source "$(dirname "$0")/serving.sh"
+
+# stop: ends the last server.
+stop() {
+  kill "${servers[-1]}"
+  wait "${servers[-1]}" || fail "the server ended with $?"
+  unset 'servers[-1]'
+}
+# refuse_to_serve CODE TEXT ARGUMENT...: as refuse; a server that starts all the same is ended.
+refuse_to_serve() {
+  local code=$1 text=$2 got
+  shift 2
+  got=$(timeout 60 "$cubby" serve --port 0 --http-port 0 --unixsocket "$folder/refused" "$@" 2>stderr; echo "[$?]")
+  [[ $got == "[$code]" ]] || fail "cubby serve $*: expected [$code], got $got $(cat stderr)"
+  [[ $(cat stderr) == *"$text"* ]] || fail "cubby serve $*: expected \"$text\" on standard error, got: $(cat stderr)"
+}
+# logged TEXT NAME: the log of the server NAME has it.
+logged() { grep -qF -- "$1" "$2.err" || fail "expected \"$1\" in the log of $2, got: $(cat "$2.err")"; }
+
+# A store that is damaged: checked and repaired while the server is stopped, and then it starts.
+serve one --dir data
+expect 0 OK shell --unixsocket "$folder/one" set kept 1
+expect 0 OK shell --unixsocket "$folder/one" -n orders set also 2
+stop
+checkpoint=$(echo data/db0/checkpoint.*)
+flip "$checkpoint" 130
+refuse_to_serve 3 "$checkpoint is damaged at byte" --dir data
+"$cubby" check data/db0 >/dev/null && fail "a damaged store is said to be sound"
+"$cubby" repair data/db0 --yes >/dev/null || fail "repair"
+kept=$(echo data/db0.damaged-*)
+cp -r data/db0 data/db0.repaired-20260102-030405
+serve again --dir data
+logged "folder not served folder=\"$kept\"" again
+logged 'folder not served folder="data/db0.repaired-20260102-030405"' again
+expect 0 2 shell --unixsocket "$folder/again" -n orders get also
+expect 0 OK shell --unixsocket "$folder/again" set new 3
+refuse 2 'none of those that cubby repair gives' shell --unixsocket "$folder/again" -n orders.damaged-20260102-030405 get a
+expect 0 3 shell --dir data --read-only get new
+stop
+
+finish
