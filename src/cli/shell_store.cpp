@@ -13,10 +13,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <system_error>
+#include <vector>
 
 #include "cli/exit_codes.hpp"
 #include "cli/text.hpp"
+#include "server/databases.hpp"
 #include "storage/folder_tools.hpp"
 
 namespace cubby::cli {
@@ -58,6 +61,35 @@ std::string in_use(const std::string& path) {
   const std::string by = holder && *holder > 0 ? fmt::format("process {}", *holder) : std::string("another process");
   return fmt::format(
       "{} is in use by {}: commands that read it work, those that change it have to wait until it is closed there", path, by);
+}
+
+/// The stores that lie in the folder, by name.
+std::vector<std::string> stores_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    try {
+      if (detail::holds_store(detail::real_file_system(), at->path()) && !server::Databases::is_left_by_repair(name)) {
+        names.push_back(name);
+      }
+    } catch (const Error&) {
+      // It can't be read: nothing to name.
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Throws StoreError if there are stores in the folder: it is that of a server, and no place for a store's own files.
+void refuse_folder_of_stores(const std::string& dir) {
+  const std::vector<std::string> names = stores_in(dir);
+  if (names.empty()) return;
+  constexpr std::size_t kMostNamed = 5;
+  const auto named = std::span(names).first(std::min(names.size(), kMostNamed));
+  throw StoreError(fmt::format("{} is a folder of stores ({}{}), as cubby serve has it: name one, --dir {}", dir,
+                               fmt::join(named, ", "), names.size() > kMostNamed ? ", ..." : "",
+                               (fs::path(dir) / names.front()).string()));
 }
 
 }  // namespace
@@ -138,6 +170,7 @@ void choose_folder(Invocation& in, bool named) {
   if (type != fs::file_type::directory) {
     throw StoreError(fmt::format("{} is no folder: this command is for durable stores", in.dir));
   }
+  if (!detail::holds_store(detail::real_file_system(), in.dir)) refuse_folder_of_stores(in.dir);
 }
 
 std::array<std::byte, 32> read_key_file(const std::string& path) {
@@ -223,6 +256,7 @@ void ShellStore::open_folder(const std::string& key_file, Access access, bool ma
     throw StoreError(fmt::format("{} is no folder: name a JSON file with --file", given_));
   }
   const bool there = detail::holds_store(detail::real_file_system(), path_);
+  if (!there) refuse_folder_of_stores(given_);
   if (!there && access != Access::create) {
     throw StoreError(
         fmt::format("no durable store in {}: check --dir (or CUBBY_DIR), or create it, for instance with cubby set", given_));
