@@ -188,6 +188,7 @@ void add_serve_command(CLI::App& app, Invocation& invocation) {
         ->type_name(std::string(setting.value_name))
         ->group(std::string(setting.group))
         ->expected(1)
+        ->allow_extra_args(false)  // or [a,b] is a list: passwords are as they are
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
   command->callback([&invocation, options] { invocation.action = [options] { return serve(*options); }; });

@@ -152,6 +152,8 @@ expect 0 '[1]' shell --file s.json json.get o .a
 expect 0 1 shell --file s.json --read-only get k
 refuse 1 'READONLY' shell --file s.json --read-only set k 2
 refuse 3 'none.json' shell --file none.json --read-only get k
+refuse 2 '--file= has no value' shell --file= get k
+expect 0 0 shell --file s.json exists --file= # what a command has for arguments is its own
 cmp -s s.json before.json || fail "a command that changed nothing wrote the file"
 got=$(printf 'set k 2\nsave\nget k\nsubscribe c\npublish c m\nunsubscribe c\nblpop none 0.01\nset k 3\n' |
   "$cubby" shell --file s.json 2>stderr | tr '\n' ' ')

@@ -21,6 +21,20 @@ refuse_to_serve() {
 # logged TEXT NAME: the log of the server NAME has it.
 logged() { grep -qF -- "$1" "$2.err" || fail "expected \"$1\" in the log of $2, got: $(cat "$2.err")"; }
 
+# A value is the word that it is: none, a list or the next option are no value.
+refuse_to_serve 2 "--requirepass= has no value: write --requirepass VALUE, or --requirepass '' for an empty one" \
+  --requirepass= --loglevel warning
+refuse_to_serve 2 '--config= has no value' --loglevel warning --config=
+refuse_to_serve 2 "--port: argument couldn't be parsed into an integer" --port '[0]'
+refuse_to_serve 2 'was not expected: ::1' --bind 127.0.0.1 ::1
+serve passwords --requirepass '[a,b]'
+CUBBY_PASSWORD='[a,b]' expect 0 PONG shell --unixsocket "$folder/passwords" ping
+stop
+serve empty --requirepass '' --logfile=a=
+expect 0 PONG shell --unixsocket "$folder/empty" ping
+stop
+[[ -e a= ]] || fail "a value with an equals sign: $(ls)"
+
 # A store that is damaged: checked and repaired while the server is stopped, and then it starts.
 serve one --dir data
 expect 0 OK shell --unixsocket "$folder/one" set kept 1
