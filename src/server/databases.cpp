@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "server/values.hpp"
-#include "storage/durable_files.hpp"
+#include "storage/folder_tools.hpp"
 
 namespace cubby::server {
 
@@ -136,6 +136,7 @@ Databases::Databases(const Settings& settings)
 void Databases::open_folder() {
   try {
     fs::create_directories(dir_);
+    refuse_store();
     for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
       const std::string name = entry.path().filename().string();
       if (!can_be_a_folder(name) || !fs::exists(entry.path() / detail::kManifestName)) continue;
@@ -148,6 +149,19 @@ void Databases::open_folder() {
   } catch (const fs::filesystem_error& error) {
     throw Error(Errc::io, "dir: " + std::string(error.what()));
   }
+}
+
+/// One that serves stores beside a store's own files would serve all but those.
+void Databases::refuse_store() const {
+  if (!detail::holds_store(detail::real_file_system(), dir_)) return;
+  std::string text = "dir: " + dir_.string() + " is a durable store itself: name the folder above it";
+  if (detail::holds_store(detail::real_file_system(), dir_ / name_of(0))) {
+    text +=
+        ". It has stores in it too: to serve these, move its own files (MANIFEST and those beside it) to a folder of their "
+        "own, " +
+        (dir_ / "NAME").string();
+  }
+  throw SettingError(text);
 }
 
 Databases::~Databases() { close_quietly(); }

@@ -34,7 +34,8 @@ namespace cubby::server {
 /// Thread safety: all members, from any thread; close() and its like from one at a time.
 class Databases {
  public:
-  /// Makes the folder if it isn't there. Throws cubby::Error, and SettingError for a key file that holds no key.
+  /// Makes the folder if it isn't there. Throws cubby::Error, and SettingError for a key file that holds no key and a folder
+  /// that is a store itself.
   explicit Databases(const Settings& settings);
   /// Serves these stores, `db0` among them, and no other; they stay open when this object goes.
   explicit Databases(std::map<std::string, Datastore> given);
@@ -91,6 +92,7 @@ class Databases {
 
  private:
   void open_folder();
+  void refuse_store() const;
   Datastore open_locked(const std::string& name);
   bool is_database(std::string_view name) const noexcept;
   void check_may_be_made(const std::string& name) const;

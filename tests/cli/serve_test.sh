@@ -35,6 +35,16 @@ expect 0 PONG shell --unixsocket "$folder/empty" ping
 stop
 [[ -e a= ]] || fail "a value with an equals sign: $(ls)"
 
+# A folder that is a store, and how its content gets into a server.
+expect 0 '' set k 1 --dir copy
+refuse_to_serve 2 'dir: copy is a durable store itself: name the folder above it' --dir copy
+expect 0 1 get k --dir copy
+mkdir imported
+"$cubby" export copy | expect 0 1 import imported/orders
+serve imported --dir imported
+expect 0 1 shell --unixsocket "$folder/imported" -n orders get k
+stop
+
 # A store that is damaged: checked and repaired while the server is stopped, and then it starts.
 serve one --dir data
 expect 0 OK shell --unixsocket "$folder/one" set kept 1

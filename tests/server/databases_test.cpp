@@ -104,6 +104,36 @@ TEST(Databases, AFolderThatIsThereIsServedWhateverItsName) {
   EXPECT_EQ(databases.open("a b=1").get("k"), Value(1));
 }
 
+std::string refusal_of(const Settings& settings) {
+  try {
+    const Databases databases(settings);
+  } catch (const SettingError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST(Databases, AStoreIsNoFolderOfStores) {
+  const TemporaryFolder folder;
+  Settings settings = in_folder(folder);
+  Databases(settings).open("orders").set("k", 1);
+  settings.dir += "/orders";
+  EXPECT_EQ(refusal_of(settings), "dir: " + settings.dir + " is a durable store itself: name the folder above it");
+  EXPECT_FALSE(std::filesystem::exists(settings.dir + "/db0"));
+  std::filesystem::copy(settings.dir, settings.dir + "/db0");
+  EXPECT_NE(refusal_of(settings).find("move its own files"), std::string::npos);
+  std::vector<std::filesystem::path> own_files;
+  for (const auto& entry : std::filesystem::directory_iterator(settings.dir)) {
+    if (!entry.is_directory()) own_files.push_back(entry.path().filename());
+  }
+  const std::filesystem::path dir(settings.dir);
+  std::filesystem::create_directory(dir / "NAME");
+  for (const auto& file : own_files) std::filesystem::rename(dir / file, dir / "NAME" / file);
+  Databases databases(settings);
+  EXPECT_EQ(names_of(databases), (std::vector<std::string>{"NAME", "db0"}));
+  EXPECT_EQ(databases.open("NAME").get("k"), Value(1));
+}
+
 TEST(Databases, WhatRepairLeavesIsNoStore) {
   const TemporaryFolder folder;
   const Settings settings = in_folder(folder);
