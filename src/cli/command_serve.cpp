@@ -145,7 +145,8 @@ Result serve(const ServeOptions& options) {
     if (http) fmt::print("dashboard: {}\n", http->urls().front());
     std::fflush(stdout);
     spdlog::info("ready version={} addresses=\"{}\" threads={} dir=\"{}\" stores={}", CUBBY_VERSION,
-                 list_of(network.addresses()), network.threads(), settings.dir, server.databases.all().size());
+                 list_of(network.addresses()), network.threads(), server::log_text(settings.dir),
+                 server.databases.all().size());
     tell_service_manager("READY=1\nSTATUS=serving on " + list_of(network.addresses()));
     network.run();
     tell_service_manager("STOPPING=1\nSTATUS=closing the stores");
@@ -161,7 +162,7 @@ Result serve(const ServeOptions& options) {
   } catch (const server::SettingError& error) {
     throw UsageError(error.what());
   } catch (const Error& error) {
-    spdlog::error("failed reason=\"{}\"", error.what());
+    spdlog::error("failed reason=\"{}\"", server::log_text(error.what()));
     throw;
   }
   spdlog::shutdown();

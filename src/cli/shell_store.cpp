@@ -95,6 +95,8 @@ void refuse_folder_of_stores(const std::string& dir) {
 }  // namespace
 
 std::string in_words(const Error& error, const Invocation& in) {
+  // The server says it in its own words.
+  if (dynamic_cast<const server::FolderError*>(&error) != nullptr) return error.what();
   const std::string& path = in.store();
   if (error.code() == Errc::locked) return in_use(path);
   std::string what = error.what();
@@ -108,14 +110,16 @@ std::string in_words(const Error& error, const Invocation& in) {
     return fmt::format("{} is encrypted with another key than the one in the key file", path);
   }
   // The library says first which call of which store it was. A quotation mark in a key is written otherwise there.
-  const std::string of_key = fmt::format(" in store \"{}\": ", kOpenedAs),
-                    of_store = fmt::format(" of store \"{}\": ", kOpenedAs);
-  const std::size_t key_ends = what.find(of_key), call_ends = what.find(of_store);
-  if (key_ends != what.npos) {
-    what.erase(0, key_ends + of_key.size());
+  const auto drop_context = [&what](std::string_view begin) {
+    const std::size_t place = what.find(begin);
+    const std::size_t end = place == what.npos ? place : what.find("\": ", place + begin.size());
+    if (end != what.npos) what.erase(0, end + 3);
+    return end != what.npos;
+  };
+  if (drop_context(" in store \"")) {
     if (!in.key.empty() && error.code() != Errc::io) what = fmt::format("key {} in {}: {}", in_quotes(in.key), path, what);
-  } else if (call_ends != what.npos) {
-    what.erase(0, call_ends + of_store.size());
+  } else {
+    drop_context(" of store \"");
   }
   // To reopen a store is to run the command again.
   if (const auto advice = what.find("; close the store and open it again"); advice != what.npos) {

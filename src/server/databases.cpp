@@ -106,6 +106,11 @@ std::string message_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
+FolderError::FolderError(const Error& cause, const fs::path& folder, const std::string& text)
+    : Error(static_cast<Errc>(cause.code().value()), text, cause.offset()),
+      cause_(std::make_shared<const Error>(cause)),
+      folder_(std::make_shared<const fs::path>(folder)) {}
+
 Databases::Databases(std::map<std::string, Datastore> given)
     : given_(true), databases_(0), most_stores_(0), stores_(std::move(given)) {
   saves_.last = std::chrono::system_clock::now();
@@ -114,6 +119,7 @@ Databases::Databases(std::map<std::string, Datastore> given)
 Databases::Databases(const Settings& settings)
     : dir_(settings.dir),
       prefix_(next_prefix()),
+      key_file_(settings.encryption_key_file),
       given_(false),
       databases_(settings.databases),
       most_stores_(settings.max_stores) {
@@ -212,9 +218,42 @@ void Databases::check_may_be_made(const std::string& name) const {
 Datastore Databases::open_locked(const std::string& name) {
   Options options = options_;
   if (durable()) options.directory = dir_ / name;
-  Datastore store = cubby::open(prefix_ + name, options);
+  Datastore store = [&] {
+    try {
+      return cubby::open(prefix_ + name, options);
+    } catch (const Error& error) {
+      fail(error, name);
+    }
+  }();
   if (on_open_) on_open_(name, store);
   return store;
+}
+
+void Databases::fail(const Error& error, const std::string& name) const {
+  if (dir_.empty()) throw error;
+  const fs::path folder = dir_ / name;
+  const std::string what = error.what();
+  const auto says = [&what](std::string_view text) { return what.find(text) != std::string::npos; };
+  std::string text;
+  if (error.code() == Errc::locked) {
+    const auto holder = detail::lock_holder(folder);
+    const std::string by = holder && *holder > 0 ? "process " + std::to_string(*holder) : "another process";
+    text = folder.string() + " is in use by " + by + ": end that first, as only one can have a store open to write";
+  } else if (error.code() == Errc::wrong_key && says("is not encrypted")) {
+    text = folder.string() + " is not encrypted: leave encryption-key-file out, or encrypt it with cubby rekey " +
+           folder.string() + " --new-key-file " + key_file_;
+  } else if (error.code() == Errc::wrong_key && says("is encrypted")) {
+    text = folder.string() + " is encrypted: set encryption-key-file";
+  } else if (error.code() == Errc::wrong_key) {
+    text = folder.string() + " is encrypted with another key than the one in encryption-key-file " + key_file_;
+  } else {
+    // The library says first which call of which store it was.
+    const std::string of_store = " of store \"" + prefix_ + name + "\": ";
+    const std::size_t call_ends = what.find(of_store);
+    text = call_ends == std::string::npos ? what : what.substr(call_ends + of_store.size());
+    if (text.find(folder.lexically_normal().string()) == std::string::npos) text = folder.string() + ": " + text;
+  }
+  throw FolderError(error, folder, text);
 }
 
 void Databases::on_open(std::function<void(const std::string&, Datastore&)> f) {
@@ -338,7 +377,11 @@ void Databases::close() {
   }
   for (const auto& [name, store] : all()) {
     try {
-      cubby::close(prefix_ + name);
+      try {
+        cubby::close(prefix_ + name);
+      } catch (const Error& error) {
+        fail(error, name);
+      }
       const std::lock_guard lock(mutex_);
       stores_.erase(name);
     } catch (const std::exception&) {

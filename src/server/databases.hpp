@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,10 +17,26 @@
 #include <vector>
 
 #include <cubby/datastore.hpp>
+#include <cubby/error.hpp>
 
 #include "server/settings.hpp"
 
 namespace cubby::server {
+
+/// Why a store's folder can't be opened or closed. what() is for who runs the server: it names the folder and knows neither the
+/// names under which stores are open nor the library's options.
+class FolderError : public Error {
+ public:
+  FolderError(const Error& cause, const std::filesystem::path& folder, const std::string& text);
+
+  /// As the library says it.
+  const Error& cause() const noexcept { return *cause_; }
+  const std::filesystem::path& folder() const noexcept { return *folder_; }
+
+ private:
+  std::shared_ptr<const Error> cause_;  // shared, as copying an exception must not throw
+  std::shared_ptr<const std::filesystem::path> folder_;
+};
 
 /// The stores that are served: `db0` to `db15`, and others by their names. Each is opened when it is asked for; `db0`, and with
 /// a folder what lies in it, is opened at once.
@@ -34,8 +51,8 @@ namespace cubby::server {
 /// Thread safety: all members, from any thread; close() and its like from one at a time.
 class Databases {
  public:
-  /// Makes the folder if it isn't there. Throws cubby::Error, and SettingError for a key file that holds no key and a folder
-  /// that is a store itself.
+  /// Makes the folder if it isn't there. Throws FolderError, cubby::Error, and SettingError for a key file that holds no key
+  /// and a folder that is a store itself.
   explicit Databases(const Settings& settings);
   /// Serves these stores, `db0` among them, and no other; they stay open when this object goes.
   explicit Databases(std::map<std::string, Datastore> given);
@@ -44,8 +61,8 @@ class Databases {
   /// As close(), errors excepted.
   ~Databases();
 
-  /// Opens it, and makes it if need be. Throws cubby::Error; Errc::invalid_argument for a name that a store can't be given and
-  /// if there are as many stores as there may be, Errc::closed after close().
+  /// Opens it, and makes it if need be. Throws FolderError and cubby::Error: Errc::invalid_argument for a name that a store
+  /// can't be given and if there are as many stores as there may be, Errc::closed after close().
   Datastore open(const std::string& name);
   /// Whether it is open, or is one of the databases, which need no leave to be made.
   bool knows(const std::string& name) const;
@@ -94,6 +111,7 @@ class Databases {
   void open_folder();
   void refuse_store() const;
   Datastore open_locked(const std::string& name);
+  [[noreturn]] void fail(const Error& error, const std::string& name) const;
   bool is_database(std::string_view name) const noexcept;
   void check_may_be_made(const std::string& name) const;
   bool begin_save(bool in_background);
@@ -102,6 +120,7 @@ class Databases {
 
   const std::filesystem::path dir_;
   const std::string prefix_;
+  const std::string key_file_;
   const bool given_;
   const int databases_;
   std::atomic<std::size_t> most_stores_;

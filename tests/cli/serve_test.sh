@@ -45,6 +45,21 @@ serve imported --dir imported
 expect 0 1 shell --unixsocket "$folder/imported" -n orders get k
 stop
 
+# One that another has open, and one that is encrypted: what is there and what to do, without the library's names.
+serve first --dir 'da"ta'
+refuse_to_serve 3 "cubby: da\"ta/db0 is in use by process ${servers[-1]}: end that first" --dir 'da"ta'
+grep -qF "reason=\"da\\\"ta/db0 is in use by" stderr || fail "quotes in the log: $(cat stderr)"
+! grep -qE 'of store|read_only|  ' stderr || fail "the library's names in: $(cat stderr)"
+refuse 3 "da\"ta/db0 is in use by process ${servers[-1]}: commands that read it work" shell --dir 'da"ta' get k
+stop
+openssl rand -hex 32 >key
+"$cubby" rekey 'da"ta/db0' --new-key-file key || fail "rekey"
+refuse_to_serve 3 'cubby: da"ta/db0 is encrypted: set encryption-key-file' --dir 'da"ta'
+refuse 3 'da"ta/db0 is encrypted: add --key-file FILE' shell --dir 'da"ta' get k
+refuse 3 'da"ta/db0 is encrypted: add --key-file FILE' shell --dir 'da"ta' --read-only get k
+serve encrypted --dir 'da"ta' --encryption-key-file key
+stop
+
 # A store that is damaged: checked and repaired while the server is stopped, and then it starts.
 serve one --dir data
 expect 0 OK shell --unixsocket "$folder/one" set kept 1

@@ -266,6 +266,39 @@ TEST(Databases, EncryptWithTheKeyOfAFile) {
   EXPECT_THROW(Databases{settings}, SettingError);
 }
 
+std::string folder_error_of(const Settings& settings) {
+  try {
+    const Databases databases(settings);
+  } catch (const FolderError& error) {
+    EXPECT_EQ(error.folder(), std::filesystem::path(settings.dir) / "db0");
+    EXPECT_NE(std::string(error.cause().what()).find("open of store"), std::string::npos);
+    return error.what();
+  }
+  return {};
+}
+
+TEST(Databases, ErrorsNameTheFolderAndWhatToDo) {
+  const TemporaryFolder folder;
+  Settings settings = in_folder(folder);
+  const std::string store = settings.dir + "/db0";
+  const std::string key = folder.file("key", std::string(64, 'a')), other = folder.file("other", std::string(64, 'b'));
+  Databases(settings).close();
+  settings.encryption_key_file = key;
+  EXPECT_EQ(folder_error_of(settings), store +
+                                           " is not encrypted: leave encryption-key-file out, or encrypt it with cubby rekey " +
+                                           store + " --new-key-file " + key);
+  std::filesystem::remove_all(store);
+  Databases(settings).close();
+  settings.encryption_key_file = other;
+  EXPECT_EQ(folder_error_of(settings), store + " is encrypted with another key than the one in encryption-key-file " + other);
+  settings.encryption_key_file.clear();
+  EXPECT_EQ(folder_error_of(settings), store + " is encrypted: set encryption-key-file");
+  std::ofstream(store + "/MANIFEST") << "no manifest";
+  const std::string damaged = folder_error_of(settings);
+  EXPECT_NE(damaged.find(store + "/MANIFEST is damaged"), std::string::npos) << damaged;
+  EXPECT_EQ(damaged.find("of store"), std::string::npos) << damaged;
+}
+
 TEST(Databases, SaveMakesCheckpoints) {
   const TemporaryFolder folder;
   Databases databases(in_folder(folder));
