@@ -144,6 +144,15 @@ void Settings::check() const {
   if (tls_port != 0 && (tls_cert_file.empty() || tls_key_file.empty())) {
     throw SettingError("tls-port needs tls-cert-file and tls-key-file");
   }
+  for (const auto& [name, file] : {std::pair("tls-cert-file", &tls_cert_file), std::pair("tls-key-file", &tls_key_file),
+                                   std::pair("tls-ca-cert-file", &tls_ca_cert_file)}) {
+    if (tls_port == 0 && !file->empty())
+      throw SettingError(std::string(name) + " needs tls-port: without it nothing speaks TLS");
+  }
+  if (tls_port == 0 && tls_auth_clients != "no") {
+    throw SettingError("tls-auth-clients " + tls_auth_clients +
+                       " needs tls-port: without it nobody is asked for a certificate");
+  }
   if (tls_port != 0 && tls_auth_clients != "no" && tls_ca_cert_file.empty()) {
     throw SettingError("tls-auth-clients " + tls_auth_clients + " needs tls-ca-cert-file");
   }

@@ -122,6 +122,8 @@ serve tls --bind 127.0.0.1 --tls-port "$tls_port" --tls-cert-file cert.pem --tls
 expect 0 OK shell --port "$tls_port" --tls --cacert cert.pem set secure 1
 expect 0 1 shell --host localhost --port "$tls_port" --cacert cert.pem get secure
 refuse 3 'no TLS connection' shell --port "$tls_port" --tls get secure
+refuse 2 "--cacert none.pem can't be read: No such file or directory" shell --port "$tls_port" --cacert none.pem get secure
+refuse 2 "--cert none.pem can't be read: No such file or directory" shell --port "$tls_port" --cert none.pem get secure
 refuse 3 'no TLS connection' shell --unixsocket "$folder/plain" --tls get secure
 
 # Beside the server that has it open, and without it.

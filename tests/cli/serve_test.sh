@@ -35,6 +35,11 @@ expect 0 PONG shell --unixsocket "$folder/empty" ping
 stop
 [[ -e a= ]] || fail "a value with an equals sign: $(ls)"
 
+# Certificates without a port, and one that isn't there.
+refuse_to_serve 2 'tls-cert-file needs tls-port' --tls-cert-file server.crt --tls-key-file server.key
+refuse_to_serve 2 'tls-cert-file: none.crt: No such file or directory' --tls-port "$(free_port)" --tls-cert-file none.crt \
+  --tls-key-file none.key
+
 # A folder that is a store, and how its content gets into a server.
 expect 0 '' set k 1 --dir copy
 refuse_to_serve 2 'dir: copy is a durable store itself: name the folder above it' --dir copy

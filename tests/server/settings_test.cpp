@@ -294,6 +294,12 @@ TEST(SettingsCheck, ContradictionsAreNamed) {
   };
   EXPECT_EQ(check_error(with_tls), "");
   EXPECT_NE(check_error([&](Settings& settings) { with_tls(settings), settings.tls_auth_clients = "yes"; }), "");
+  // Who gives a certificate means to be encrypted.
+  EXPECT_EQ(check_error([&](Settings& settings) { with_tls(settings), settings.tls_port = 0; }),
+            "tls-cert-file needs tls-port: without it nothing speaks TLS");
+  EXPECT_NE(check_error([](Settings& settings) { settings.tls_key_file = "x"; }), "");
+  EXPECT_NE(check_error([](Settings& settings) { settings.tls_ca_cert_file = "x"; }), "");
+  EXPECT_NE(check_error([](Settings& settings) { settings.tls_auth_clients = "optional"; }), "");
   EXPECT_EQ(check_error([](Settings& settings) { settings.port = 0, settings.unixsocket = "s"; }), "");
 }
 

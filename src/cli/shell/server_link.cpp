@@ -27,8 +27,11 @@ constexpr int kConnectMilliseconds = 10'000;
 std::string tls_reason() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return reason == nullptr ? "the connection was cut" : reason;
+  if (code == 0) return "the connection was cut";
+  // What the system has refused, OpenSSL has no words for.
+  if (ERR_GET_LIB(code) == ERR_LIB_SYS) return std::strerror(ERR_GET_REASON(code));
+  const char* reason = ERR_reason_error_string(code);
+  return reason == nullptr ? fmt::format("error {}", code) : reason;
 }
 
 bool is_ip(const std::string& host) {
