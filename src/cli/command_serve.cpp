@@ -55,14 +55,15 @@ constexpr const char* kServeFooter =
     "and exits with 0. A second signal ends it at once; durable stores then lose nothing, but open slower.\n"
     "Passwords are best given by the environment or a file, as everybody can see a command line.";
 
-Settings read_settings(const ServeOptions& options) {
+/// `unknown`: the variables of the environment that are no settings.
+Settings read_settings(const ServeOptions& options, std::vector<std::string>& unknown) {
   Settings settings;
   std::string config = options.config;
   if (config.empty()) {
     if (const char* named = std::getenv("CUBBY_CONFIG")) config = named;
   }
   if (!config.empty()) settings.read(config);
-  settings.read_environment();
+  unknown = settings.read_environment();
   for (const auto& [name, words] : options.flags) {
     if (words.empty()) continue;
     try {
@@ -98,14 +99,19 @@ void start_log(const Settings& settings) {
 std::string list_of(const std::vector<std::string>& all) { return fmt::format("{}", fmt::join(all, ", ")); }
 
 Result serve(const ServeOptions& options) {
+  std::vector<std::string> unknown;
   Settings settings = [&] {
     try {
-      return read_settings(options);
+      return read_settings(options, unknown);
     } catch (const server::SettingError& error) {
       throw UsageError(error.what());
     }
   }();
   start_log(settings);
+  for (const std::string& name : unknown) {
+    spdlog::warn("environment variable ignored name=\"{}\" reason=\"there is no such setting: see cubby serve --help\"",
+                 server::log_text(name));
+  }
   if (const std::size_t room = server::make_room_for_clients(settings.maxclients); room < settings.maxclients) {
     if (room == 0) throw UsageError("the system lets this process open too few files: raise the limit (ulimit -n)");
     spdlog::warn("maxclients lowered from={} to={} reason=\"the system lets this process open no more files (ulimit -n)\"",

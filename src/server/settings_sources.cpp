@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
@@ -70,6 +71,16 @@ void read_quoted(std::string_view line, std::size_t& at, std::string& word) {
   if (at < line.size() && !is_setting_blank(line[at])) throw SettingError("a quote has to end its word");
 }
 
+/// Whether CUBBY_<name> is a variable of cubby's other commands, of its tests, or one that Kubernetes and Docker links set for
+/// a service called cubby.
+bool is_somebody_elses(std::string_view name) noexcept {
+  constexpr std::array<std::string_view, 4> kOfCommands{"CONFIG", "FILE", "KEY_FILE", "PASSWORD"};
+  constexpr std::array<std::string_view, 3> kBegins{"TEST_", "SERVICE_", "ENV_"};
+  if (std::ranges::find(kOfCommands, name) != kOfCommands.end() || name == "NAME") return true;
+  if (name.starts_with("PORT_") && name.size() > 5 && name[5] >= '0' && name[5] <= '9') return true;
+  return std::ranges::any_of(kBegins, [name](std::string_view begin) { return name.starts_with(begin); });
+}
+
 bool is_loopback(std::string_view address) noexcept {
   if (address.starts_with('-')) address.remove_prefix(1);
   return address == "::1" || address == "localhost" || address.starts_with("127.");
@@ -113,15 +124,19 @@ void Settings::read(const std::filesystem::path& file) {
   *this = std::move(settings);
 }
 
-void Settings::read_environment() {
+std::vector<std::string> Settings::read_environment() {
   constexpr std::string_view kPrefix = "CUBBY_";
+  std::vector<std::string> unknown;
   Settings settings = *this;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text(*entry);
     const std::size_t equals = text.find('=');
     if (!text.starts_with(kPrefix) || equals == std::string_view::npos) continue;
     const std::string_view name = text.substr(kPrefix.size(), equals - kPrefix.size());
-    if (find_setting(name) == nullptr) continue;
+    if (find_setting(name) == nullptr) {
+      if (!is_somebody_elses(name)) unknown.emplace_back(text.substr(0, equals));
+      continue;
+    }
     const std::string value(text.substr(equals + 1));
     // Kubernetes and Docker links set such a CUBBY_PORT for a service of that name.
     if (value.starts_with("tcp://")) continue;
@@ -132,6 +147,7 @@ void Settings::read_environment() {
     }
   }
   *this = std::move(settings);
+  return unknown;
 }
 
 void Settings::check() const {

@@ -35,6 +35,14 @@ expect 0 PONG shell --unixsocket "$folder/empty" ping
 stop
 [[ -e a= ]] || fail "a value with an equals sign: $(ls)"
 
+# Variables that are misspelt are told, and those of other commands aren't.
+export CUBBY_REQUIREPAS=secret CUBBY_PASSWORD= CUBBY_KEY_FILE=key
+serve misspelt
+unset CUBBY_REQUIREPAS CUBBY_PASSWORD CUBBY_KEY_FILE
+stop
+logged 'environment variable ignored name="CUBBY_REQUIREPAS"' misspelt
+! grep -qE 'secret|CUBBY_PASSWORD|CUBBY_KEY_FILE' misspelt.err || fail "the log: $(cat misspelt.err)"
+
 # Certificates without a port, and one that isn't there.
 refuse_to_serve 2 'tls-cert-file needs tls-port' --tls-cert-file server.crt --tls-key-file server.key
 refuse_to_serve 2 'tls-cert-file: none.crt: No such file or directory' --tls-port "$(free_port)" --tls-cert-file none.crt \

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -221,7 +222,6 @@ TEST(SettingsFile, ErrorsNameTheLineAndChangeNothing) {
 TEST(SettingsEnvironment, NamesAreThoseOfTheSettings) {
   const Variable clients("CUBBY_MAX_CLIENTS", "12");
   const Variable memory("CUBBY_MAXMEMORY", "1mb");
-  const Variable other("CUBBY_NO_SUCH_SETTING", "1");
   Settings settings;
   settings.read_environment();
   EXPECT_EQ(settings.maxclients, 12U);
@@ -233,6 +233,21 @@ TEST(SettingsEnvironment, WhatAKubernetesServiceSetsIsNoPort) {
   Settings settings;
   settings.read_environment();
   EXPECT_EQ(settings.port, Settings().port);
+}
+
+TEST(SettingsEnvironment, MisspeltOnesAreTold) {
+  const Variable misspelt("CUBBY_REQUIREPAS", "x");
+  // Of other commands, of Kubernetes, and a setting by another spelling.
+  const Variable password("CUBBY_PASSWORD", "x"), key("CUBBY_KEY_FILE", "x"), config("CUBBY_CONFIG", "x");
+  const Variable service("CUBBY_SERVICE_HOST", "x"), link("CUBBY_PORT_7379_TCP_ADDR", "x"), port("CUBBY_PORT", "tcp://x");
+  const Variable memory("CUBBY_MAX_MEMORY", "1mb");
+  Settings settings;
+  const std::vector<std::string> unknown = settings.read_environment();
+  EXPECT_NE(std::ranges::find(unknown, "CUBBY_REQUIREPAS"), unknown.end());
+  for (const char* known : {"CUBBY_PASSWORD", "CUBBY_KEY_FILE", "CUBBY_CONFIG", "CUBBY_SERVICE_HOST",
+                            "CUBBY_PORT_7379_TCP_ADDR", "CUBBY_PORT", "CUBBY_MAX_MEMORY"}) {
+    EXPECT_EQ(std::ranges::find(unknown, known), unknown.end()) << known;
+  }
 }
 
 TEST(SettingsEnvironment, ErrorsNameTheSetting) {
