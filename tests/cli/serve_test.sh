@@ -35,6 +35,15 @@ expect 0 PONG shell --unixsocket "$folder/empty" ping
 stop
 [[ -e a= ]] || fail "a value with an equals sign: $(ls)"
 
+# Spelling matters to options only.
+printf 'MAX_CLIENTS 17\nlog-level warning\n' >spelt.conf
+CUBBY_Max_Memory=17mb serve spelt --config spelt.conf
+expect 0 $'maxclients\n17' shell --unixsocket "$folder/spelt" config get maxclients
+expect 0 $'maxmemory\n17825792' shell --unixsocket "$folder/spelt" config get maxmemory
+stop
+refuse_to_serve 2 'was not expected: --max_clients' --max_clients=17
+refuse_to_serve 2 'was not expected: --MaxClients' --MaxClients=17
+
 # Variables that are misspelt are told, and those of other commands aren't.
 export CUBBY_REQUIREPAS=secret CUBBY_PASSWORD= CUBBY_KEY_FILE=key
 serve misspelt
