@@ -41,6 +41,7 @@ constexpr const char* kServeFooter =
     "Each setting can be given in four places, the last of which counts: its default, a configuration file (--config; one\n"
     "\"name value\" a line, as Redis has it), the environment (CUBBY_PORT=7000, CUBBY_MAX_MEMORY=1gb), the command line.\n"
     "CONFIG GET shows all of them to a client, and CONFIG SET changes those that can change while the server runs.\n"
+    "CUBBY_DIR names the folder of the stores here, and one store to commands such as cubby get.\n"
     "\n"
     "Examples:\n"
     "  cubby serve                                       # in memory, on the loopback addresses\n"

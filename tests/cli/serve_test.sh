@@ -57,6 +57,17 @@ refuse_to_serve 2 'tls-cert-file needs tls-port' --tls-cert-file server.crt --tl
 refuse_to_serve 2 'tls-cert-file: none.crt: No such file or directory' --tls-port "$(free_port)" --tls-cert-file none.crt \
   --tls-key-file none.key
 
+# CUBBY_DIR is the folder of the stores to the server, and one store to the commands.
+CUBBY_DIR=of-stores serve by-variable
+expect 0 OK shell --unixsocket "$folder/by-variable" set k 1
+CUBBY_DIR=of-stores refuse 3 'of-stores is a folder of stores (db0), as cubby serve has it: name one, --dir of-stores/db0' get k
+CUBBY_DIR=of-stores/db0 expect 0 1 get k
+stop
+for help in --help 'serve --help'; do
+  # shellcheck disable=SC2086
+  "$cubby" $help | tr '\n' ' ' | grep -qE 'CUBBY_DIR (is its setting dir|names the folder of the stores)' || fail "$help: CUBBY_DIR"
+done
+
 # A folder that is a store, and how its content gets into a server.
 expect 0 '' set k 1 --dir copy
 refuse_to_serve 2 'dir: copy is a durable store itself: name the folder above it' --dir copy
