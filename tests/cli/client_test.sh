@@ -15,6 +15,8 @@ on() {
 
 # The command line.
 "$cubby" shell --help | grep -q 'Examples:' || fail "shell --help has no examples"
+"$cubby" shell --help | tr -s ' \n' ' ' | grep -qF "or a name (default: 0); it is made if it isn't there" ||
+  fail "shell --help: that -n makes a store"
 refuse 2 'there is no option --prot' shell --prot 1
 refuse 2 '--read-only goes with --dir or --file' shell --read-only get a
 refuse 2 '--user goes with a server' shell --user ann --file s.json get a

@@ -185,6 +185,20 @@ TEST_F(CubbyCommands, SelectComparesNumbersExactly) {
   EXPECT_EQ(selected("", ">", "-1"), (Keys{"a", "b"}));
 }
 
+TEST_F(CubbyCommands, SelectReadsJsonAndWaitWhatSetStores) {
+  run("JSON.SET", "user:7", "$", R"({"active":true,"age":36,"code":"7","name":"Ada"})");
+  EXPECT_EQ(selected("/age", ">", "30"), Keys{"user:7"});
+  EXPECT_EQ(selected("/active", "=", "true"), Keys{"user:7"});
+  EXPECT_EQ(selected("/name", "=", "Ada"), Keys{"user:7"});
+  EXPECT_EQ(selected("/code", "=", R"("7")"), Keys{"user:7"});
+  EXPECT_EQ(selected("/code", "=", "7"), Keys{});
+  run("JSON.SET", "flag", "$", "true");
+  client->send({"CUBBY.WAIT", "flag", "true", "0"});
+  EXPECT_TRUE(client->blocked()) << "a boolean is not the string true";
+  EXPECT_EQ(server.connect()->command({"SET", "flag", "true"}), "+OK\r\n");
+  EXPECT_EQ(client->take_output(), as_bulk("true"));
+}
+
 TEST_F(CubbyCommands, SelectHasALimit) {
   for (int key = 0; key < 150; ++key) {
     const std::string name = "k" + std::to_string(key);

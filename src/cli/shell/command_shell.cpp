@@ -131,7 +131,9 @@ void add_interactive_command(CLI::App& app, Invocation& invocation) {
       ->group(server);
   command->add_option("--cert", options->address.cert_file, "A client's certificate, PEM")->type_name("FILE")->group(server);
   command->add_option("--key", options->address.key_file, "Its private key, PEM")->type_name("FILE")->group(server);
-  command->add_option("-n,--store", options->login.store, "Go to this store: a number, or a name (default: 0)")
+  command
+      ->add_option("-n,--store", options->login.store,
+                   "Go to this store: a number, or a name (default: 0); it is made if it isn't there")
       ->type_name("STORE")
       ->group(server);
   command->add_option("-d,--dir", invocation.dir, "A durable store's folder, or one of several stores")
