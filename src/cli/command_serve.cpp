@@ -70,7 +70,7 @@ Settings read_settings(const ServeOptions& options, std::vector<std::string>& un
     try {
       settings.set(name, words);
     } catch (const server::SettingError& error) {
-      throw UsageError(fmt::format("--{}: {}", name, error.what()));
+      throw UsageError(fmt::format("--{}", error.what()));  // which begins with the name
     }
   }
   settings.check();

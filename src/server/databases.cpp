@@ -184,7 +184,7 @@ Datastore Databases::open(const std::string& name) {
   if (closed_) fail_closed("open(\"" + name + "\")");
   const auto found = stores_.find(name);
   if (found != stores_.end()) return found->second;
-  if (given_) throw Error(Errc::invalid_argument, "open: there is no store " + name + " here");
+  if (given_) throw Error(Errc::invalid_argument, "there is no store " + name + " here");
   check_may_be_made(name);
   return stores_.emplace(name, open_locked(name)).first->second;
 }
@@ -204,14 +204,14 @@ void Databases::check_may_be_made(const std::string& name) const {
   if (is_database(name)) return;
   if (!can_be_given(name)) {
     throw Error(Errc::invalid_argument,
-                "open: a store's name is 1 to 255 bytes of UTF-8 without blanks, control characters, slashes, = and __:, "
+                "a store's name is 1 to 255 bytes of UTF-8 without blanks, control characters, slashes, = and __:, "
                 "doesn't begin with a dot, is no number and none of those that cubby repair gives");
   }
   const auto others = std::ranges::count_if(stores_, [this](const auto& store) { return !is_database(store.first); });
   const std::size_t most = most_stores_.load(std::memory_order_relaxed);
   if (static_cast<std::size_t>(others) >= most) {
     throw Error(Errc::invalid_argument,
-                "open: there is no store " + name + ", and no more can be made: max-stores is " + std::to_string(most));
+                "there is no store " + name + ", and no more can be made: max-stores is " + std::to_string(most));
   }
 }
 

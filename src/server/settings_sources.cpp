@@ -2,6 +2,8 @@
 
 // Where settings come from (file, environment), and whether they go together.
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,9 +83,24 @@ bool is_somebody_elses(std::string_view name) noexcept {
   return std::ranges::any_of(kBegins, [name](std::string_view begin) { return name.starts_with(begin); });
 }
 
-bool is_loopback(std::string_view address) noexcept {
+/// An address of `bind` without its sign.
+std::string_view without_sign(std::string_view address) noexcept {
   if (address.starts_with('-')) address.remove_prefix(1);
-  return address == "::1" || address == "localhost" || address.starts_with("127.");
+  return address;
+}
+
+bool can_be_bound(std::string_view address) noexcept {
+  if (address == "*" || address == "::*") return true;
+  const bool v6 = address.find(':') != std::string_view::npos;
+  std::array<unsigned char, sizeof(::in6_addr)> bytes;
+  // Behind a percent sign is an interface.
+  const std::string text(v6 ? address.substr(0, address.find('%')) : address);
+  return ::inet_pton(v6 ? AF_INET6 : AF_INET, text.c_str(), bytes.data()) == 1;
+}
+
+bool is_loopback(std::string_view address) noexcept {
+  address = without_sign(address);
+  return address == "::1" || address.starts_with("127.");
 }
 
 }  // namespace
@@ -174,6 +191,10 @@ void Settings::check() const {
   }
   if (!encryption_key_file.empty() && dir.empty())
     throw SettingError("encryption-key-file needs dir: nothing else is encrypted");
+  for (const std::string& address : bind) {
+    const std::string_view name = without_sign(address);
+    if (!can_be_bound(name)) throw SettingError("bind: " + std::string(name) + " is not an IP address");
+  }
   const auto outside = std::ranges::find_if_not(bind, is_loopback);
   const bool by_tcp = port != 0 || tls_port != 0 || http_port != 0;
   if (by_tcp && outside != bind.end() && protected_mode && requirepass.empty() && users.empty()) {

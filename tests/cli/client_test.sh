@@ -23,9 +23,12 @@ refuse 2 '--user goes with a server' shell --user ann --file s.json get a
 refuse 2 'leave one out' shell --dir d --file s.json get a
 refuse 2 'leave one out' shell --raw --no-raw get a
 refuse 2 "--password-file none can't be read" shell --password-file none get a
-refuse 3 'no connection to ' shell --unixsocket "$folder/none" get a
+for port in abc 0 65536 7379x ''; do
+  refuse 2 "--port $port: a port is a number from 1 to 65535" shell --port "$port" get a
+done
+refuse 3 '/none: No such file or directory; no server is there: start cubby serve --unixsocket' shell --unixsocket "$folder/none" get a
 port=$(free_port)
-refuse 3 "no connection to 127.0.0.1:$port" shell --port "$port" ping
+refuse 3 "no connection to 127.0.0.1:$port: Connection refused; start cubby serve, or name --port, or --dir" shell --port "$port" ping
 [[ ! -e state ]] || fail "a command left a history"
 
 # Replies for programs.

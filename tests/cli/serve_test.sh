@@ -27,6 +27,8 @@ refuse_to_serve 2 "--requirepass= has no value: write --requirepass VALUE, or --
 refuse_to_serve 2 '--config= has no value' --loglevel warning --config=
 refuse_to_serve 2 "--port: argument couldn't be parsed into an integer" --port '[0]'
 refuse_to_serve 2 'was not expected: ::1' --bind 127.0.0.1 ::1
+refuse_to_serve 2 'cubby: bind: foo is not an IP address' --bind foo
+grep -q '^cubby: --port: argument' <<<"$("$cubby" serve --port x 2>&1)" || fail "a setting is named twice"
 serve passwords --requirepass '[a,b]'
 CUBBY_PASSWORD='[a,b]' expect 0 PONG shell --unixsocket "$folder/passwords" ping
 stop

@@ -114,8 +114,8 @@ TEST_F(CubbyCommands, UseMakesSoManyStoresAndNoMore) {
   EXPECT_EQ(run("CUBBY.USE", "a"), "+OK\r\n");
   EXPECT_EQ(run("CUBBY.USE", "b"), "+OK\r\n");
   constexpr std::string_view kNoMore = ", and no more can be made: max-stores is 2\r\n";
-  EXPECT_EQ(run("CUBBY.USE", "c"), "-ERR open: there is no store c" + std::string(kNoMore));
-  EXPECT_EQ(run("CUBBY.USE", "db16"), "-ERR open: there is no store db16" + std::string(kNoMore)) << "as SELECT ends at 15";
+  EXPECT_EQ(run("CUBBY.USE", "c"), "-ERR there is no store c" + std::string(kNoMore));
+  EXPECT_EQ(run("CUBBY.USE", "db16"), "-ERR there is no store db16" + std::string(kNoMore)) << "as SELECT ends at 15";
   EXPECT_EQ(run("CUBBY.USE", "a"), "+OK\r\n");
   EXPECT_EQ(run("CUBBY.USE", "db15"), "+OK\r\n");
   EXPECT_EQ(run("SELECT", "14"), "+OK\r\n");

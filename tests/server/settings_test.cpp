@@ -268,7 +268,7 @@ TEST(SettingsCheck, DefaultsAreSafe) {
 }
 
 TEST(SettingsCheck, BeyondThisMachineNeedsAPassword) {
-  for (const char* address : {"0.0.0.0", "*", "::", "192.168.1.2", "-10.0.0.1", "example.org"}) {
+  for (const char* address : {"0.0.0.0", "*", "::", "192.168.1.2", "-10.0.0.1", "2001:db8::1", "::*"}) {
     const auto outside = [&](Settings& settings) { settings.bind = {"127.0.0.1", address}; };
     EXPECT_NE(check_error(outside), "") << address;
     EXPECT_EQ(check_error([&](Settings& settings) { outside(settings), settings.requirepass = "x"; }), "");
@@ -295,7 +295,19 @@ TEST(SettingsCheck, BeyondThisMachineNeedsAPassword) {
               settings.unixsocket = "s";
             }),
             "");
-  EXPECT_EQ(check_error([](Settings& settings) { settings.bind = {"127.8.9.1", "-::1", "localhost"}; }), "");
+  EXPECT_EQ(check_error([](Settings& settings) { settings.bind = {"127.8.9.1", "-::1", "127.0.0.1"}; }), "");
+}
+
+TEST(SettingsCheck, AddressesAreNoNames) {
+  for (const char* name : {"foo", "localhost", "example.org", "127.0.0.1:7379", "1.2.3", ":::", "-"}) {
+    const std::string text = check_error([&](Settings& settings) { settings.bind = {"127.0.0.1", name}; });
+    EXPECT_EQ(text, "bind: " + std::string(name == std::string("-") ? "" : name) + " is not an IP address");
+  }
+  EXPECT_EQ(check_error([](Settings& settings) {
+              settings.bind = {"fe80::1%lo", "*", "-::*"};
+              settings.requirepass = "x";
+            }),
+            "");
 }
 
 TEST(SettingsCheck, ContradictionsAreNamed) {

@@ -108,7 +108,13 @@ void ServerLink::connect_to(int family, const void* address, unsigned size) {
     socklen_t length = sizeof error;
     ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &length);
   }
-  if (error != 0) throw StoreError(fmt::format("no connection to {}: {}", name(), std::strerror(error)));
+  if (error != 0) {
+    const char* advice = error != ECONNREFUSED && error != ENOENT ? ""
+                         : address_.unixsocket.empty()
+                             ? "; start cubby serve, or name --port, or --dir to work without a server"
+                             : "; no server is there: start cubby serve --unixsocket";
+    throw StoreError(fmt::format("no connection to {}: {}{}", name(), std::strerror(error), advice));
+  }
 }
 
 void ServerLink::connect_unix() {
