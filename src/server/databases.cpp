@@ -147,6 +147,7 @@ void Databases::open_folder() {
       const std::string name = entry.path().filename().string();
       if (!can_be_a_folder(name) || !fs::exists(entry.path() / detail::kManifestName)) continue;
       if (is_left_by_repair(name)) {
+        refuse_interrupted_repair(name);
         left_out_.push_back(name);
       } else {
         stores_.emplace(name, open_locked(name));
@@ -155,6 +156,17 @@ void Databases::open_folder() {
   } catch (const fs::filesystem_error& error) {
     throw Error(Errc::io, "dir: " + std::string(error.what()));
   }
+}
+
+/// Where the file system can't exchange names, a repair that was killed may leave nothing under the store's name. An empty
+/// store there would be in the way.
+void Databases::refuse_interrupted_repair(const std::string& name) const {
+  const std::size_t end = name.rfind(".repaired-");
+  const fs::path store = dir_ / name.substr(0, end);
+  if (end == std::string::npos || fs::exists(store)) return;
+  const std::string left = (dir_ / name).string();
+  throw Error(Errc::io, left + " is there and " + store.string() +
+                            " isn't, as a repair was interrupted: rename it to that (mv " + left + " " + store.string() + ")");
 }
 
 /// One that serves stores beside a store's own files would serve all but those.

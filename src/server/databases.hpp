@@ -110,6 +110,7 @@ class Databases {
  private:
   void open_folder();
   void refuse_store() const;
+  void refuse_interrupted_repair(const std::string& name) const;
   Datastore open_locked(const std::string& name);
   [[noreturn]] void fail(const Error& error, const std::string& name) const;
   bool is_database(std::string_view name) const noexcept;

@@ -159,6 +159,25 @@ TEST(Databases, WhatRepairLeavesIsNoStore) {
   EXPECT_EQ(databases.open("orders").get("k"), Value(1));
 }
 
+TEST(Databases, AnInterruptedRepairIsNotTakenForAnEmptyStore) {
+  const TemporaryFolder folder;
+  const Settings settings = in_folder(folder);
+  const std::filesystem::path data(settings.dir), repaired = data / "db0.repaired-20260102-030405";
+  Databases(settings).open("db0").set("k", 1);
+  std::filesystem::rename(data / "db0", repaired);
+  try {
+    const Databases databases(settings);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("(mv " + repaired.string() + " " + (data / "db0").string() + ")"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(data / "db0"));
+  std::filesystem::rename(repaired, data / "db0");
+  EXPECT_EQ(Databases(settings).open("db0").get("k"), Value(1));
+}
+
 TEST(Databases, CloseFreesWhatWasInMemory) {
   Databases databases{Settings()};
   Datastore store = databases.open("db0");
