@@ -47,7 +47,7 @@ refuse_to_serve 2 'was not expected: --max_clients' --max_clients=17
 refuse_to_serve 2 'was not expected: --MaxClients' --MaxClients=17
 
 # Variables that are misspelt are told, and those of other commands aren't.
-export CUBBY_REQUIREPAS=secret CUBBY_PASSWORD= CUBBY_KEY_FILE=key
+export CUBBY_REQUIREPAS=secret CUBBY_PASSWORD=x CUBBY_KEY_FILE=key
 serve misspelt
 unset CUBBY_REQUIREPAS CUBBY_PASSWORD CUBBY_KEY_FILE
 stop
@@ -75,7 +75,8 @@ expect 0 '' set k 1 --dir copy
 refuse_to_serve 2 'dir: copy is a durable store itself: name the folder above it' --dir copy
 expect 0 1 get k --dir copy
 mkdir imported
-"$cubby" export copy | expect 0 1 import imported/orders
+"$cubby" export copy >copy.json || fail "export"
+expect 0 1 import imported/orders <copy.json
 serve imported --dir imported
 expect 0 1 shell --unixsocket "$folder/imported" -n orders get k
 stop
