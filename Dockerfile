@@ -31,6 +31,7 @@ RUN apt-get update \
 COPY --from=build /build/bin/cubby /usr/bin/cubby
 COPY LICENSE /usr/share/doc/cubby/LICENSE
 
+# CUBBY_DIR is the server's folder of stores; to look at one by `cubby get` and its like, name it: --dir /data/db0.
 ENV CUBBY_BIND="* -::*" CUBBY_DIR=/data
 USER cubby
 WORKDIR /data

@@ -20,6 +20,7 @@
 #include "cli/invocation.hpp"
 #include "cli/service_manager.hpp"
 #include "server/http_server.hpp"
+#include "server/log_text.hpp"
 #include "server/network.hpp"
 #include "server/open_files.hpp"
 #include "server/server.hpp"
@@ -40,6 +41,7 @@ constexpr const char* kServeFooter =
     "Each setting can be given in four places, the last of which counts: its default, a configuration file (--config; one\n"
     "\"name value\" a line, as Redis has it), the environment (CUBBY_PORT=7000, CUBBY_MAX_MEMORY=1gb), the command line.\n"
     "CONFIG GET shows all of them to a client, and CONFIG SET changes those that can change while the server runs.\n"
+    "CUBBY_DIR names the folder of the stores here, and one store to commands such as cubby get.\n"
     "\n"
     "Examples:\n"
     "  cubby serve                                       # in memory, on the loopback addresses\n"
@@ -54,20 +56,21 @@ constexpr const char* kServeFooter =
     "and exits with 0. A second signal ends it at once; durable stores then lose nothing, but open slower.\n"
     "Passwords are best given by the environment or a file, as everybody can see a command line.";
 
-Settings read_settings(const ServeOptions& options) {
+/// `unknown`: the variables of the environment that are no settings.
+Settings read_settings(const ServeOptions& options, std::vector<std::string>& unknown) {
   Settings settings;
   std::string config = options.config;
   if (config.empty()) {
     if (const char* named = std::getenv("CUBBY_CONFIG")) config = named;
   }
   if (!config.empty()) settings.read(config);
-  settings.read_environment();
+  unknown = settings.read_environment();
   for (const auto& [name, words] : options.flags) {
     if (words.empty()) continue;
     try {
       settings.set(name, words);
     } catch (const server::SettingError& error) {
-      throw UsageError(fmt::format("--{}: {}", name, error.what()));
+      throw UsageError(fmt::format("--{}", error.what()));  // which begins with the name
     }
   }
   settings.check();
@@ -97,14 +100,19 @@ void start_log(const Settings& settings) {
 std::string list_of(const std::vector<std::string>& all) { return fmt::format("{}", fmt::join(all, ", ")); }
 
 Result serve(const ServeOptions& options) {
+  std::vector<std::string> unknown;
   Settings settings = [&] {
     try {
-      return read_settings(options);
+      return read_settings(options, unknown);
     } catch (const server::SettingError& error) {
       throw UsageError(error.what());
     }
   }();
   start_log(settings);
+  for (const std::string& name : unknown) {
+    spdlog::warn("environment variable ignored name=\"{}\" reason=\"there is no such setting: see cubby serve --help\"",
+                 server::log_text(name));
+  }
   if (const std::size_t room = server::make_room_for_clients(settings.maxclients); room < settings.maxclients) {
     if (room == 0) throw UsageError("the system lets this process open too few files: raise the limit (ulimit -n)");
     spdlog::warn("maxclients lowered from={} to={} reason=\"the system lets this process open no more files (ulimit -n)\"",
@@ -113,6 +121,10 @@ Result serve(const ServeOptions& options) {
   }
   try {
     server::Server server(settings);
+    for (const std::string& name : server.databases.left_out()) {
+      spdlog::warn("folder not served folder=\"{}\" reason=\"cubby repair has left it: look at it, and move it elsewhere\"",
+                   server::log_text((server.databases.folder() / name).string()));
+    }
     server::Network network(server);
     std::optional<server::HttpServer> http;
     if (settings.http_port != 0) http.emplace(server, network.context(), network.sign_ins(), settings.http_port);
@@ -140,7 +152,8 @@ Result serve(const ServeOptions& options) {
     if (http) fmt::print("dashboard: {}\n", http->urls().front());
     std::fflush(stdout);
     spdlog::info("ready version={} addresses=\"{}\" threads={} dir=\"{}\" stores={}", CUBBY_VERSION,
-                 list_of(network.addresses()), network.threads(), settings.dir, server.databases.all().size());
+                 list_of(network.addresses()), network.threads(), server::log_text(settings.dir),
+                 server.databases.all().size());
     tell_service_manager("READY=1\nSTATUS=serving on " + list_of(network.addresses()));
     network.run();
     tell_service_manager("STOPPING=1\nSTATUS=closing the stores");
@@ -156,7 +169,7 @@ Result serve(const ServeOptions& options) {
   } catch (const server::SettingError& error) {
     throw UsageError(error.what());
   } catch (const Error& error) {
-    spdlog::error("failed reason=\"{}\"", error.what());
+    spdlog::error("failed reason=\"{}\"", server::log_text(error.what()));
     throw;
   }
   spdlog::shutdown();
@@ -183,6 +196,7 @@ void add_serve_command(CLI::App& app, Invocation& invocation) {
         ->type_name(std::string(setting.value_name))
         ->group(std::string(setting.group))
         ->expected(1)
+        ->allow_extra_args(false)  // or [a,b] is a list: passwords are as they are
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
   command->callback([&invocation, options] { invocation.action = [options] { return serve(*options); }; });

@@ -72,7 +72,8 @@ constexpr const char* kFooter =
     "Keys of encrypted folders are read from files (--key-file), as everybody can see a command line.\n"
     "\n"
     "Environment: CUBBY_FILE or CUBBY_DIR name the store, CUBBY_KEY_FILE the key, where the command line doesn't. Not to\n"
-    "rekey and repair, which change a folder as a whole: these want it named.\n"
+    "rekey and repair, which change a folder as a whole: these want it named. To serve CUBBY_DIR is its setting dir, a\n"
+    "folder of stores, and to shell nothing.\n"
     "\n"
     "Exit codes:\n"
     "  0    done\n"
@@ -103,6 +104,29 @@ std::vector<std::string> arguments(int argc, char** argv) {
   return all;
 }
 
+/// CLI11 takes the next word for the value of an option whose `=` has nothing behind it, and with it what that word meant.
+void refuse_empty_values(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* command = &app;
+  for (std::size_t at = 0; at < words.size() && words[at] != "--"; ++at) {
+    const std::string& word = words[at];
+    if (!word.starts_with('-')) {
+      if (command->get_prefix_command()) return;  // the server's command begins
+      const auto found = command->get_subcommands([&word](const CLI::App* one) { return one->check_name(word); });
+      if (!found.empty()) command = found.front();
+      continue;
+    }
+    const std::size_t equals = word.find('=');
+    const CLI::Option* option = command->get_option_no_throw(word.substr(0, equals));
+    const bool takes_value = option != nullptr && option->get_items_expected_min() > 0;
+    if (word.starts_with("--") && equals != std::string::npos && equals + 1 == word.size()) {
+      const std::string name = word.substr(0, equals);
+      throw UsageError(takes_value ? fmt::format("{} has no value: write {} VALUE, or {} '' for an empty one", word, name, name)
+                                   : fmt::format("{} has nothing behind the equals sign", word));
+    }
+    if (takes_value && equals == std::string::npos) ++at;
+  }
+}
+
 int run(int argc, char** argv) {
   CLI::App app("cubby: a concurrent datastore inside your process, and its files from the shell", "cubby");
   app.set_version_flag("-V,--version", "cubby " CUBBY_VERSION, "Print the version and exit");
@@ -122,7 +146,10 @@ int run(int argc, char** argv) {
   add_mending_commands(app, invocation);
 
   try {
+    refuse_empty_values(app, std::vector<std::string>(argv + 1, argv + argc));
     app.parse(arguments(argc, argv));
+  } catch (const UsageError& error) {
+    return complain(error.what(), kExitUsage);
   } catch (const CLI::Success& success) {
     app.exit(success);
     return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? kExitOk

@@ -13,10 +13,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <system_error>
+#include <vector>
 
 #include "cli/exit_codes.hpp"
 #include "cli/text.hpp"
+#include "server/databases.hpp"
 #include "storage/folder_tools.hpp"
 
 namespace cubby::cli {
@@ -60,9 +63,40 @@ std::string in_use(const std::string& path) {
       "{} is in use by {}: commands that read it work, those that change it have to wait until it is closed there", path, by);
 }
 
+/// The stores that lie in the folder, by name.
+std::vector<std::string> stores_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    try {
+      if (detail::holds_store(detail::real_file_system(), at->path()) && !server::Databases::is_left_by_repair(name)) {
+        names.push_back(name);
+      }
+    } catch (const Error&) {
+      // It can't be read: nothing to name.
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Throws StoreError if there are stores in the folder: it is that of a server, and no place for a store's own files.
+void refuse_folder_of_stores(const std::string& dir) {
+  const std::vector<std::string> names = stores_in(dir);
+  if (names.empty()) return;
+  constexpr std::size_t kMostNamed = 5;
+  const auto named = std::span(names).first(std::min(names.size(), kMostNamed));
+  throw StoreError(fmt::format("{} is a folder of stores ({}{}), as cubby serve has it: name one, --dir {}", dir,
+                               fmt::join(named, ", "), names.size() > kMostNamed ? ", ..." : "",
+                               (fs::path(dir) / names.front()).string()));
+}
+
 }  // namespace
 
 std::string in_words(const Error& error, const Invocation& in) {
+  // The server says it in its own words.
+  if (dynamic_cast<const server::FolderError*>(&error) != nullptr) return error.what();
   const std::string& path = in.store();
   if (error.code() == Errc::locked) return in_use(path);
   std::string what = error.what();
@@ -76,14 +110,16 @@ std::string in_words(const Error& error, const Invocation& in) {
     return fmt::format("{} is encrypted with another key than the one in the key file", path);
   }
   // The library says first which call of which store it was. A quotation mark in a key is written otherwise there.
-  const std::string of_key = fmt::format(" in store \"{}\": ", kOpenedAs),
-                    of_store = fmt::format(" of store \"{}\": ", kOpenedAs);
-  const std::size_t key_ends = what.find(of_key), call_ends = what.find(of_store);
-  if (key_ends != what.npos) {
-    what.erase(0, key_ends + of_key.size());
+  const auto drop_context = [&what](std::string_view begin) {
+    const std::size_t place = what.find(begin);
+    const std::size_t end = place == what.npos ? place : what.find("\": ", place + begin.size());
+    if (end != what.npos) what.erase(0, end + 3);
+    return end != what.npos;
+  };
+  if (drop_context(" in store \"")) {
     if (!in.key.empty() && error.code() != Errc::io) what = fmt::format("key {} in {}: {}", in_quotes(in.key), path, what);
-  } else if (call_ends != what.npos) {
-    what.erase(0, call_ends + of_store.size());
+  } else {
+    drop_context(" of store \"");
   }
   // To reopen a store is to run the command again.
   if (const auto advice = what.find("; close the store and open it again"); advice != what.npos) {
@@ -138,6 +174,7 @@ void choose_folder(Invocation& in, bool named) {
   if (type != fs::file_type::directory) {
     throw StoreError(fmt::format("{} is no folder: this command is for durable stores", in.dir));
   }
+  if (!detail::holds_store(detail::real_file_system(), in.dir)) refuse_folder_of_stores(in.dir);
 }
 
 std::array<std::byte, 32> read_key_file(const std::string& path) {
@@ -223,6 +260,7 @@ void ShellStore::open_folder(const std::string& key_file, Access access, bool ma
     throw StoreError(fmt::format("{} is no folder: name a JSON file with --file", given_));
   }
   const bool there = detail::holds_store(detail::real_file_system(), path_);
+  if (!there) refuse_folder_of_stores(given_);
   if (!there && access != Access::create) {
     throw StoreError(
         fmt::format("no durable store in {}: check --dir (or CUBBY_DIR), or create it, for instance with cubby set", given_));

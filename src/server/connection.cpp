@@ -9,6 +9,7 @@
 
 #include "server/arguments.hpp"
 #include "server/dispatch.hpp"
+#include "server/log_text.hpp"
 #include "server/server.hpp"
 #include "server/sign_in_guard.hpp"
 
@@ -52,7 +53,8 @@ void Connection::guarded(F&& f) {
   } catch (const std::exception& error) {  // out of memory, say
     thread_.in.reset();
     thread_.out.reset();
-    if (!closed_) spdlog::error("serving a client failed client={} address={} reason=\"{}\"", id(), address_, error.what());
+    if (!closed_)
+      spdlog::error("serving a client failed client={} address={} reason=\"{}\"", id(), address_, log_text(error.what()));
     close(error.what());
   }
 }

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "server/values.hpp"
-#include "storage/durable_files.hpp"
+#include "storage/folder_tools.hpp"
 
 namespace cubby::server {
 
@@ -86,7 +86,7 @@ bool are_shown(std::string_view text) noexcept {
 
 /// Whether a client may give a store this name.
 bool can_be_given(std::string_view name) noexcept {
-  if (!can_be_a_folder(name) || !is_utf8(name) || !are_shown(name)) return false;
+  if (!can_be_a_folder(name) || !is_utf8(name) || !are_shown(name) || Databases::is_left_by_repair(name)) return false;
   const bool number = std::ranges::all_of(name, [](char byte) { return byte >= '0' && byte <= '9'; });
   // `__keyspace@0__:key` tells of database 0.
   return !number && name.find('=') == std::string_view::npos && name.find("__:") == std::string_view::npos;
@@ -106,6 +106,11 @@ std::string message_of(const std::exception_ptr& failure) {
 
 }  // namespace
 
+FolderError::FolderError(const Error& cause, const fs::path& folder, const std::string& text)
+    : Error(static_cast<Errc>(cause.code().value()), text, cause.offset()),
+      cause_(std::make_shared<const Error>(cause)),
+      folder_(std::make_shared<const fs::path>(folder)) {}
+
 Databases::Databases(std::map<std::string, Datastore> given)
     : given_(true), databases_(0), most_stores_(0), stores_(std::move(given)) {
   saves_.last = std::chrono::system_clock::now();
@@ -114,6 +119,7 @@ Databases::Databases(std::map<std::string, Datastore> given)
 Databases::Databases(const Settings& settings)
     : dir_(settings.dir),
       prefix_(next_prefix()),
+      key_file_(settings.encryption_key_file),
       given_(false),
       databases_(settings.databases),
       most_stores_(settings.max_stores) {
@@ -136,13 +142,44 @@ Databases::Databases(const Settings& settings)
 void Databases::open_folder() {
   try {
     fs::create_directories(dir_);
+    refuse_store();
     for (const fs::directory_entry& entry : fs::directory_iterator(dir_)) {
       const std::string name = entry.path().filename().string();
-      if (can_be_a_folder(name) && fs::exists(entry.path() / detail::kManifestName)) stores_.emplace(name, open_locked(name));
+      if (!can_be_a_folder(name) || !fs::exists(entry.path() / detail::kManifestName)) continue;
+      if (is_left_by_repair(name)) {
+        refuse_interrupted_repair(name);
+        left_out_.push_back(name);
+      } else {
+        stores_.emplace(name, open_locked(name));
+      }
     }
   } catch (const fs::filesystem_error& error) {
     throw Error(Errc::io, "dir: " + std::string(error.what()));
   }
+}
+
+/// Where the file system can't exchange names, a repair that was killed may leave nothing under the store's name. An empty
+/// store there would be in the way.
+void Databases::refuse_interrupted_repair(const std::string& name) const {
+  const std::size_t end = name.rfind(".repaired-");
+  const fs::path store = dir_ / name.substr(0, end);
+  if (end == std::string::npos || fs::exists(store)) return;
+  const std::string left = (dir_ / name).string();
+  throw Error(Errc::io, left + " is there and " + store.string() +
+                            " isn't, as a repair was interrupted: rename it to that (mv " + left + " " + store.string() + ")");
+}
+
+/// One that serves stores beside a store's own files would serve all but those.
+void Databases::refuse_store() const {
+  if (!detail::holds_store(detail::real_file_system(), dir_)) return;
+  std::string text = "dir: " + dir_.string() + " is a durable store itself: name the folder above it";
+  if (detail::holds_store(detail::real_file_system(), dir_ / name_of(0))) {
+    text +=
+        ". It has stores in it too: to serve these, move its own files (MANIFEST and those beside it) to a folder of their "
+        "own, " +
+        (dir_ / "NAME").string();
+  }
+  throw SettingError(text);
 }
 
 Databases::~Databases() { close_quietly(); }
@@ -159,7 +196,7 @@ Datastore Databases::open(const std::string& name) {
   if (closed_) fail_closed("open(\"" + name + "\")");
   const auto found = stores_.find(name);
   if (found != stores_.end()) return found->second;
-  if (given_) throw Error(Errc::invalid_argument, "open: there is no store " + name + " here");
+  if (given_) throw Error(Errc::invalid_argument, "there is no store " + name + " here");
   check_may_be_made(name);
   return stores_.emplace(name, open_locked(name)).first->second;
 }
@@ -179,23 +216,56 @@ void Databases::check_may_be_made(const std::string& name) const {
   if (is_database(name)) return;
   if (!can_be_given(name)) {
     throw Error(Errc::invalid_argument,
-                "open: a store's name is 1 to 255 bytes of UTF-8 without blanks, control characters, slashes, = and __:, "
-                "doesn't begin with a dot and is no number");
+                "a store's name is 1 to 255 bytes of UTF-8 without blanks, control characters, slashes, = and __:, "
+                "doesn't begin with a dot, is no number and none of those that cubby repair gives");
   }
   const auto others = std::ranges::count_if(stores_, [this](const auto& store) { return !is_database(store.first); });
   const std::size_t most = most_stores_.load(std::memory_order_relaxed);
   if (static_cast<std::size_t>(others) >= most) {
     throw Error(Errc::invalid_argument,
-                "open: there is no store " + name + ", and no more can be made: max-stores is " + std::to_string(most));
+                "there is no store " + name + ", and no more can be made: max-stores is " + std::to_string(most));
   }
 }
 
 Datastore Databases::open_locked(const std::string& name) {
   Options options = options_;
   if (durable()) options.directory = dir_ / name;
-  Datastore store = cubby::open(prefix_ + name, options);
+  Datastore store = [&] {
+    try {
+      return cubby::open(prefix_ + name, options);
+    } catch (const Error& error) {
+      fail(error, name);
+    }
+  }();
   if (on_open_) on_open_(name, store);
   return store;
+}
+
+void Databases::fail(const Error& error, const std::string& name) const {
+  if (dir_.empty()) throw error;
+  const fs::path folder = dir_ / name;
+  const std::string what = error.what();
+  const auto says = [&what](std::string_view text) { return what.find(text) != std::string::npos; };
+  std::string text;
+  if (error.code() == Errc::locked) {
+    const auto holder = detail::lock_holder(folder);
+    const std::string by = holder && *holder > 0 ? "process " + std::to_string(*holder) : "another process";
+    text = folder.string() + " is in use by " + by + ": end that first, as only one can have a store open to write";
+  } else if (error.code() == Errc::wrong_key && says("is not encrypted")) {
+    text = folder.string() + " is not encrypted: leave encryption-key-file out, or encrypt it with cubby rekey " +
+           folder.string() + " --new-key-file " + key_file_;
+  } else if (error.code() == Errc::wrong_key && says("is encrypted")) {
+    text = folder.string() + " is encrypted: set encryption-key-file";
+  } else if (error.code() == Errc::wrong_key) {
+    text = folder.string() + " is encrypted with another key than the one in encryption-key-file " + key_file_;
+  } else {
+    // The library says first which call of which store it was.
+    const std::string of_store = " of store \"" + prefix_ + name + "\": ";
+    const std::size_t call_ends = what.find(of_store);
+    text = call_ends == std::string::npos ? what : what.substr(call_ends + of_store.size());
+    if (text.find(folder.lexically_normal().string()) == std::string::npos) text = folder.string() + ": " + text;
+  }
+  throw FolderError(error, folder, text);
 }
 
 void Databases::on_open(std::function<void(const std::string&, Datastore&)> f) {
@@ -217,6 +287,16 @@ std::optional<int> Databases::number_of(std::string_view name) noexcept {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
   return number;
+}
+
+bool Databases::is_left_by_repair(std::string_view name) noexcept {
+  constexpr std::string_view kStamp = "00000000-000000";  // date and time
+  if (name.size() <= kStamp.size()) return false;
+  const std::string_view stamp = name.substr(name.size() - kStamp.size());
+  const auto fits = [](char byte, char pattern) { return pattern == '-' ? byte == '-' : byte >= '0' && byte <= '9'; };
+  if (!std::ranges::equal(stamp, kStamp, fits)) return false;
+  name.remove_suffix(kStamp.size());
+  return name.ends_with(".damaged-") || name.ends_with(".repaired-");
 }
 
 bool Databases::save() {
@@ -309,7 +389,11 @@ void Databases::close() {
   }
   for (const auto& [name, store] : all()) {
     try {
-      cubby::close(prefix_ + name);
+      try {
+        cubby::close(prefix_ + name);
+      } catch (const Error& error) {
+        fail(error, name);
+      }
       const std::lock_guard lock(mutex_);
       stores_.erase(name);
     } catch (const std::exception&) {

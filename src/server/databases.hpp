@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,16 +17,33 @@
 #include <vector>
 
 #include <cubby/datastore.hpp>
+#include <cubby/error.hpp>
 
 #include "server/settings.hpp"
 
 namespace cubby::server {
 
+/// Why a store's folder can't be opened or closed. what() is for who runs the server: it names the folder and knows neither the
+/// names under which stores are open nor the library's options.
+class FolderError : public Error {
+ public:
+  FolderError(const Error& cause, const std::filesystem::path& folder, const std::string& text);
+
+  /// As the library says it.
+  const Error& cause() const noexcept { return *cause_; }
+  const std::filesystem::path& folder() const noexcept { return *folder_; }
+
+ private:
+  std::shared_ptr<const Error> cause_;  // shared, as copying an exception must not throw
+  std::shared_ptr<const std::filesystem::path> folder_;
+};
+
 /// The stores that are served: `db0` to `db15`, and others by their names. Each is opened when it is asked for; `db0`, and with
 /// a folder what lies in it, is opened at once.
 ///
 /// Names stand in replies, lines of the log and names of channels between other words, so new ones are printable, have no
-/// blanks and no `=`, and can't be taken for a database's number. A folder that is there is served whatever its name.
+/// blanks and no `=`, and can't be taken for a database's number. A folder that is there is served whatever its name, but for
+/// what `cubby repair` leaves.
 ///
 /// The names are those of this object: the library's have a number before them ("1/db0"), so that several servers in a process
 /// have each their own.
@@ -33,7 +51,8 @@ namespace cubby::server {
 /// Thread safety: all members, from any thread; close() and its like from one at a time.
 class Databases {
  public:
-  /// Makes the folder if it isn't there. Throws cubby::Error, and SettingError for a key file that holds no key.
+  /// Makes the folder if it isn't there. Throws FolderError, cubby::Error, and SettingError for a key file that holds no key
+  /// and a folder that is a store itself.
   explicit Databases(const Settings& settings);
   /// Serves these stores, `db0` among them, and no other; they stay open when this object goes.
   explicit Databases(std::map<std::string, Datastore> given);
@@ -42,8 +61,8 @@ class Databases {
   /// As close(), errors excepted.
   ~Databases();
 
-  /// Opens it, and makes it if need be. Throws cubby::Error; Errc::invalid_argument for a name that a store can't be given and
-  /// if there are as many stores as there may be, Errc::closed after close().
+  /// Opens it, and makes it if need be. Throws FolderError and cubby::Error: Errc::invalid_argument for a name that a store
+  /// can't be given and if there are as many stores as there may be, Errc::closed after close().
   Datastore open(const std::string& name);
   /// Whether it is open, or is one of the databases, which need no leave to be made.
   bool knows(const std::string& name) const;
@@ -58,6 +77,10 @@ class Databases {
   /// The number of "db7".
   static std::optional<int> number_of(std::string_view name) noexcept;
   static std::string name_of(int number) { return "db" + std::to_string(number); }
+  /// Whether a folder of this name is a damaged store that `cubby repair` keeps, or one that it hadn't done with.
+  static bool is_left_by_repair(std::string_view name) noexcept;
+  /// The folders of such names: they lie beside the stores, and aren't served.
+  const std::vector<std::string>& left_out() const noexcept { return left_out_; }
 
   /// Whether there is something to save to.
   bool durable() const noexcept { return !dir_.empty() || given_; }
@@ -86,7 +109,10 @@ class Databases {
 
  private:
   void open_folder();
+  void refuse_store() const;
+  void refuse_interrupted_repair(const std::string& name) const;
   Datastore open_locked(const std::string& name);
+  [[noreturn]] void fail(const Error& error, const std::string& name) const;
   bool is_database(std::string_view name) const noexcept;
   void check_may_be_made(const std::string& name) const;
   bool begin_save(bool in_background);
@@ -95,10 +121,12 @@ class Databases {
 
   const std::filesystem::path dir_;
   const std::string prefix_;
+  const std::string key_file_;
   const bool given_;
   const int databases_;
   std::atomic<std::size_t> most_stores_;
   Options options_;
+  std::vector<std::string> left_out_;  // doesn't change once it is made
 
   mutable std::mutex mutex_;
   std::map<std::string, Datastore> stores_;

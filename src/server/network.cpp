@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "server/connection.hpp"
+#include "server/log_text.hpp"
 #include "server/transport.hpp"
 
 namespace cubby::server {
@@ -243,7 +244,7 @@ void Network::enter(int descriptor, bool tls, const std::string& address, const 
     thread.add(std::move(connection));
     spdlog::debug("client connected address={} tls={}", address, tls);
   } catch (const std::exception& error) {
-    spdlog::error("client refused address={} reason=\"{}\"", address, error.what());
+    spdlog::error("client refused address={} reason=\"{}\"", address, log_text(error.what()));
   }
 }
 

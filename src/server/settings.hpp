@@ -70,8 +70,9 @@ struct Settings {
   void set(std::string_view name, std::span<const std::string> words);
   /// Reads a configuration file. Throws SettingError with file and line.
   void read(const std::filesystem::path& file);
-  /// Takes CUBBY_<NAME> from the environment; those that are no settings belong to somebody else.
-  void read_environment();
+  /// Takes CUBBY_<NAME> from the environment. Returns the names of variables that look so and are no settings, nor anything
+  /// else that is known: misspelt ones.
+  std::vector<std::string> read_environment();
   /// Throws SettingError for what contradicts itself or isn't safe.
   void check() const;
 };

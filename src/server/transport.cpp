@@ -21,6 +21,8 @@ std::string tls_error() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
   if (code == 0) return "TLS: the connection was cut";
+  // What the system has refused, OpenSSL has no words for.
+  if (ERR_GET_LIB(code) == ERR_LIB_SYS) return std::generic_category().message(ERR_GET_REASON(code));
   const char* reason = ERR_reason_error_string(code);
   return std::string("TLS: ") + (reason == nullptr ? "error " + std::to_string(code) : reason);
 }

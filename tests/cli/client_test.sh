@@ -2,30 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # `cubby shell` without a terminal: single commands and scripts, to a server, and to stores without one.
 source "$(dirname "$0")/support.sh"
+source "$(dirname "$0")/serving.sh"
 export XDG_STATE_HOME=$folder/state
 unset CUBBY_PASSWORD
 
-servers=()
-stop_servers() {
-  ((${#servers[@]} == 0)) || kill "${servers[@]}" 2>/dev/null
-  wait
-}
-trap 'stop_servers; rm -rf "$folder"' EXIT
-
-# serve NAME ARGUMENT...: starts a server on the Unix socket NAME, and waits until it is there.
-serve() {
-  local name=$1
-  shift
-  "$cubby" serve --port 0 --http-port 0 --unixsocket "$folder/$name" --loglevel warning "$@" >"$name.out" 2>"$name.err" &
-  servers+=($!)
-  for ((try = 0; try < 6000; ++try)); do
-    grep -q ' serves on ' "$name.out" && return
-    kill -0 $! 2>/dev/null || break
-    sleep 0.01
-  done
-  fail "no server: $(cat "$name.err")"
-}
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 # on SOCKET CODE OUTPUT ARGUMENT...: as expect, of a command there.
 on() {
   local name=$1 code=$2 output=$3
@@ -35,15 +15,20 @@ on() {
 
 # The command line.
 "$cubby" shell --help | grep -q 'Examples:' || fail "shell --help has no examples"
+"$cubby" shell --help | tr -s ' \n' ' ' | grep -qF "or a name (default: 0); it is made if it isn't there" ||
+  fail "shell --help: that -n makes a store"
 refuse 2 'there is no option --prot' shell --prot 1
 refuse 2 '--read-only goes with --dir or --file' shell --read-only get a
 refuse 2 '--user goes with a server' shell --user ann --file s.json get a
 refuse 2 'leave one out' shell --dir d --file s.json get a
 refuse 2 'leave one out' shell --raw --no-raw get a
 refuse 2 "--password-file none can't be read" shell --password-file none get a
-refuse 3 'no connection to ' shell --unixsocket "$folder/none" get a
+for port in abc 0 65536 7379x ''; do
+  refuse 2 "--port $port: a port is a number from 1 to 65535" shell --port "$port" get a
+done
+refuse 3 '/none: No such file or directory; no server is there: start cubby serve --unixsocket' shell --unixsocket "$folder/none" get a
 port=$(free_port)
-refuse 3 "no connection to 127.0.0.1:$port" shell --port "$port" ping
+refuse 3 "no connection to 127.0.0.1:$port: Connection refused; start cubby serve, or name --port, or --dir" shell --port "$port" ping
 [[ ! -e state ]] || fail "a command left a history"
 
 # Replies for programs.
@@ -142,6 +127,8 @@ serve tls --bind 127.0.0.1 --tls-port "$tls_port" --tls-cert-file cert.pem --tls
 expect 0 OK shell --port "$tls_port" --tls --cacert cert.pem set secure 1
 expect 0 1 shell --host localhost --port "$tls_port" --cacert cert.pem get secure
 refuse 3 'no TLS connection' shell --port "$tls_port" --tls get secure
+refuse 2 "--cacert none.pem can't be read: No such file or directory" shell --port "$tls_port" --cacert none.pem get secure
+refuse 2 "--cert none.pem can't be read: No such file or directory" shell --port "$tls_port" --cert none.pem get secure
 refuse 3 'no TLS connection' shell --unixsocket "$folder/plain" --tls get secure
 
 # Beside the server that has it open, and without it.
@@ -172,6 +159,8 @@ expect 0 '[1]' shell --file s.json json.get o .a
 expect 0 1 shell --file s.json --read-only get k
 refuse 1 'READONLY' shell --file s.json --read-only set k 2
 refuse 3 'none.json' shell --file none.json --read-only get k
+refuse 2 '--file= has no value' shell --file= get k
+expect 0 0 shell --file s.json exists --file= # what a command has for arguments is its own
 cmp -s s.json before.json || fail "a command that changed nothing wrote the file"
 got=$(printf 'set k 2\nsave\nget k\nsubscribe c\npublish c m\nunsubscribe c\nblpop none 0.01\nset k 3\n' |
   "$cubby" shell --file s.json 2>stderr | tr '\n' ' ')

@@ -8,12 +8,6 @@ for command in check info export import rekey repair; do
   "$cubby" --help | grep -q "^  $command " || fail "--help doesn't list $command"
 done
 
-# flip FILE BYTE: flips a bit in place.
-flip() {
-  local byte
-  byte=$(od -An -tu1 -j"$2" -N1 "$1")
-  printf '%b' "\\x$(printf %02x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 # contents ARGUMENT...: of a store, as text.
 contents() { "$cubby" export "$@" 2>&1; }
 
@@ -256,8 +250,28 @@ expect 0 0 size --dir gone
 refuse 3 'there is no durable store in empty' repair empty --yes
 refuse 3 'there is no store in' check empty
 
-# The demonstration.
+# A folder of stores, as a server has it, is no store, and doesn't become one.
 unset CUBBY_DIR
+expect 0 '' set k 1 --dir small
+mkdir many
+for name in typo db0 db0.damaged-20260102-030405; do
+  cp -r small "many/$name"
+done
+is_many='many is a folder of stores (db0, typo), as cubby serve has it: name one, --dir many/db0'
+for command in 'get k' 'set k 2' 'incr k' keys export import; do
+  # shellcheck disable=SC2086
+  refuse 3 "$is_many" $command --dir many </dev/null
+  # shellcheck disable=SC2086
+  CUBBY_DIR=many refuse 3 "$is_many" $command </dev/null
+done
+for command in check info repair 'rekey --new-key-file key'; do
+  # shellcheck disable=SC2086
+  refuse 3 "$is_many" $command many
+done
+[[ $(ls many) == $'db0\ndb0.damaged-20260102-030405\ntypo' ]] || fail "in a folder of stores something was made: $(ls many)"
+expect 0 1 get k --dir many/typo
+
+# The demonstration.
 printf '[{"code": "AD-02", "name": "Canillo"}, {"code": "AD-03", "name": "Encamp"}]' >records.json
 run() { "$cubby" demo sessions --durable --data records.json --workers 20 "$@" >table 2>progress; }
 run --seconds 0.5 || fail "the demo: $(cat table progress)"

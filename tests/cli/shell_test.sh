@@ -17,6 +17,9 @@ refuse 2 'there is no command "gte"; cubby --help lists them' gte k
 refuse 2 'KEY is required' get
 refuse 2 'was not expected: --bogus' get --bogus k
 refuse 2 'was not expected: extra' get k extra --file s.json
+refuse 2 '--file= has no value: write --file VALUE' get --file= s.json
+refuse 2 '--data= has no value' demo sessions --data= --seconds 1
+refuse 2 '--raw= has nothing behind the equals sign' get k --raw= --file s.json
 refuse 2 'which store? Add --file store.json, or set CUBBY_FILE' get k
 
 # Which file.
@@ -52,6 +55,9 @@ printf 'two\nlines' | "$cubby" set v - --string || fail "a text from standard in
 expect 0 '"two\nlines"' get v
 expect 0 '' set -- -key -5
 expect 0 -5 get -- -key
+expect 0 '' set --file s.json -- --key= 1
+expect 0 1 get -- --key=
+expect 0 1 del -- --key=
 expect 0 '' set '' '"empty key"'
 expect 0 '"empty key"' get ''
 expect 0 '' set get '"as a command"'

@@ -33,6 +33,13 @@ refuse() {
   [[ $(cat stderr) == *"$text"* ]] || fail "cubby $*: expected \"$text\" on standard error, got: $(cat stderr)"
 }
 
+# flip FILE BYTE: flips a bit in place.
+flip() {
+  local byte
+  byte=$(od -An -tu1 -j"$2" -N1 "$1")
+  printf '%b' "\\x$(printf %02x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 finish() {
   if ((failures > 0)); then
     echo "$failures checks failed"

@@ -114,8 +114,8 @@ TEST_F(CubbyCommands, UseMakesSoManyStoresAndNoMore) {
   EXPECT_EQ(run("CUBBY.USE", "a"), "+OK\r\n");
   EXPECT_EQ(run("CUBBY.USE", "b"), "+OK\r\n");
   constexpr std::string_view kNoMore = ", and no more can be made: max-stores is 2\r\n";
-  EXPECT_EQ(run("CUBBY.USE", "c"), "-ERR open: there is no store c" + std::string(kNoMore));
-  EXPECT_EQ(run("CUBBY.USE", "db16"), "-ERR open: there is no store db16" + std::string(kNoMore)) << "as SELECT ends at 15";
+  EXPECT_EQ(run("CUBBY.USE", "c"), "-ERR there is no store c" + std::string(kNoMore));
+  EXPECT_EQ(run("CUBBY.USE", "db16"), "-ERR there is no store db16" + std::string(kNoMore)) << "as SELECT ends at 15";
   EXPECT_EQ(run("CUBBY.USE", "a"), "+OK\r\n");
   EXPECT_EQ(run("CUBBY.USE", "db15"), "+OK\r\n");
   EXPECT_EQ(run("SELECT", "14"), "+OK\r\n");
@@ -183,6 +183,20 @@ TEST_F(CubbyCommands, SelectComparesNumbersExactly) {
   run("JSON.SET", "a", "$", "-0.5");
   EXPECT_EQ(selected("", "<", "0"), (Keys{"a"}));
   EXPECT_EQ(selected("", ">", "-1"), (Keys{"a", "b"}));
+}
+
+TEST_F(CubbyCommands, SelectReadsJsonAndWaitWhatSetStores) {
+  run("JSON.SET", "user:7", "$", R"({"active":true,"age":36,"code":"7","name":"Ada"})");
+  EXPECT_EQ(selected("/age", ">", "30"), Keys{"user:7"});
+  EXPECT_EQ(selected("/active", "=", "true"), Keys{"user:7"});
+  EXPECT_EQ(selected("/name", "=", "Ada"), Keys{"user:7"});
+  EXPECT_EQ(selected("/code", "=", R"("7")"), Keys{"user:7"});
+  EXPECT_EQ(selected("/code", "=", "7"), Keys{});
+  run("JSON.SET", "flag", "$", "true");
+  client->send({"CUBBY.WAIT", "flag", "true", "0"});
+  EXPECT_TRUE(client->blocked()) << "a boolean is not the string true";
+  EXPECT_EQ(server.connect()->command({"SET", "flag", "true"}), "+OK\r\n");
+  EXPECT_EQ(client->take_output(), as_bulk("true"));
 }
 
 TEST_F(CubbyCommands, SelectHasALimit) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -101,6 +102,80 @@ TEST(Databases, AFolderThatIsThereIsServedWhateverItsName) {
   EXPECT_TRUE(databases.knows("a b=1"));
   EXPECT_FALSE(databases.knows("a b=2"));
   EXPECT_EQ(databases.open("a b=1").get("k"), Value(1));
+}
+
+std::string refusal_of(const Settings& settings) {
+  try {
+    const Databases databases(settings);
+  } catch (const SettingError& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST(Databases, AStoreIsNoFolderOfStores) {
+  const TemporaryFolder folder;
+  Settings settings = in_folder(folder);
+  Databases(settings).open("orders").set("k", 1);
+  settings.dir += "/orders";
+  EXPECT_EQ(refusal_of(settings), "dir: " + settings.dir + " is a durable store itself: name the folder above it");
+  EXPECT_FALSE(std::filesystem::exists(settings.dir + "/db0"));
+  std::filesystem::copy(settings.dir, settings.dir + "/db0");
+  EXPECT_NE(refusal_of(settings).find("move its own files"), std::string::npos);
+  std::vector<std::filesystem::path> own_files;
+  for (const auto& entry : std::filesystem::directory_iterator(settings.dir)) {
+    if (!entry.is_directory()) own_files.push_back(entry.path().filename());
+  }
+  const std::filesystem::path dir(settings.dir);
+  std::filesystem::create_directory(dir / "NAME");
+  for (const auto& file : own_files) std::filesystem::rename(dir / file, dir / "NAME" / file);
+  Databases databases(settings);
+  EXPECT_EQ(names_of(databases), (std::vector<std::string>{"NAME", "db0"}));
+  EXPECT_EQ(databases.open("NAME").get("k"), Value(1));
+}
+
+TEST(Databases, WhatRepairLeavesIsNoStore) {
+  const TemporaryFolder folder;
+  const Settings settings = in_folder(folder);
+  const std::filesystem::path data(settings.dir);
+  {
+    Databases databases(settings);
+    databases.open("orders").set("k", 1);
+    databases.open("damaged-goods.damaged-1");
+    for (const char* name : {"orders.damaged-20260102-030405", "orders.repaired-20260102-030405"}) {
+      EXPECT_THROW(databases.open(name), Error) << name;
+    }
+  }
+  for (const char* name : {"orders.damaged-20260102-030405", "orders.repaired-20260102-030405"}) {
+    std::filesystem::copy(data / "orders", data / name);
+  }
+  // As it is damaged, it can't even be opened.
+  std::ofstream(data / "orders.damaged-20260102-030405" / "MANIFEST") << "no manifest";
+  Databases databases(settings);
+  EXPECT_EQ(names_of(databases), (std::vector<std::string>{"damaged-goods.damaged-1", "db0", "orders"}));
+  std::vector<std::string> left_out = databases.left_out();
+  std::sort(left_out.begin(), left_out.end());
+  EXPECT_EQ(left_out, (std::vector<std::string>{"orders.damaged-20260102-030405", "orders.repaired-20260102-030405"}));
+  EXPECT_EQ(databases.open("orders").get("k"), Value(1));
+}
+
+TEST(Databases, AnInterruptedRepairIsNotTakenForAnEmptyStore) {
+  const TemporaryFolder folder;
+  const Settings settings = in_folder(folder);
+  const std::filesystem::path data(settings.dir), repaired = data / "db0.repaired-20260102-030405";
+  Databases(settings).open("db0").set("k", 1);
+  std::filesystem::rename(data / "db0", repaired);
+  try {
+    const Databases databases(settings);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("(mv " + repaired.string() + " " + (data / "db0").string() + ")"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(data / "db0"));
+  std::filesystem::rename(repaired, data / "db0");
+  EXPECT_EQ(Databases(settings).open("db0").get("k"), Value(1));
 }
 
 TEST(Databases, CloseFreesWhatWasInMemory) {
@@ -208,6 +283,39 @@ TEST(Databases, EncryptWithTheKeyOfAFile) {
   }
   settings.encryption_key_file = (folder.path() / "none").string();
   EXPECT_THROW(Databases{settings}, SettingError);
+}
+
+std::string folder_error_of(const Settings& settings) {
+  try {
+    const Databases databases(settings);
+  } catch (const FolderError& error) {
+    EXPECT_EQ(error.folder(), std::filesystem::path(settings.dir) / "db0");
+    EXPECT_NE(std::string(error.cause().what()).find("open of store"), std::string::npos);
+    return error.what();
+  }
+  return {};
+}
+
+TEST(Databases, ErrorsNameTheFolderAndWhatToDo) {
+  const TemporaryFolder folder;
+  Settings settings = in_folder(folder);
+  const std::string store = settings.dir + "/db0";
+  const std::string key = folder.file("key", std::string(64, 'a')), other = folder.file("other", std::string(64, 'b'));
+  Databases(settings).close();
+  settings.encryption_key_file = key;
+  EXPECT_EQ(folder_error_of(settings), store +
+                                           " is not encrypted: leave encryption-key-file out, or encrypt it with cubby rekey " +
+                                           store + " --new-key-file " + key);
+  std::filesystem::remove_all(store);
+  Databases(settings).close();
+  settings.encryption_key_file = other;
+  EXPECT_EQ(folder_error_of(settings), store + " is encrypted with another key than the one in encryption-key-file " + other);
+  settings.encryption_key_file.clear();
+  EXPECT_EQ(folder_error_of(settings), store + " is encrypted: set encryption-key-file");
+  std::ofstream(store + "/MANIFEST") << "no manifest";
+  const std::string damaged = folder_error_of(settings);
+  EXPECT_NE(damaged.find(store + "/MANIFEST is damaged"), std::string::npos) << damaged;
+  EXPECT_EQ(damaged.find("of store"), std::string::npos) << damaged;
 }
 
 TEST(Databases, SaveMakesCheckpoints) {

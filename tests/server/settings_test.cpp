@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -221,7 +222,6 @@ TEST(SettingsFile, ErrorsNameTheLineAndChangeNothing) {
 TEST(SettingsEnvironment, NamesAreThoseOfTheSettings) {
   const Variable clients("CUBBY_MAX_CLIENTS", "12");
   const Variable memory("CUBBY_MAXMEMORY", "1mb");
-  const Variable other("CUBBY_NO_SUCH_SETTING", "1");
   Settings settings;
   settings.read_environment();
   EXPECT_EQ(settings.maxclients, 12U);
@@ -233,6 +233,21 @@ TEST(SettingsEnvironment, WhatAKubernetesServiceSetsIsNoPort) {
   Settings settings;
   settings.read_environment();
   EXPECT_EQ(settings.port, Settings().port);
+}
+
+TEST(SettingsEnvironment, MisspeltOnesAreTold) {
+  const Variable misspelt("CUBBY_REQUIREPAS", "x");
+  // Of other commands, of Kubernetes, and a setting by another spelling.
+  const Variable password("CUBBY_PASSWORD", "x"), key("CUBBY_KEY_FILE", "x"), config("CUBBY_CONFIG", "x");
+  const Variable service("CUBBY_SERVICE_HOST", "x"), link("CUBBY_PORT_7379_TCP_ADDR", "x"), port("CUBBY_PORT", "tcp://x");
+  const Variable memory("CUBBY_MAX_MEMORY", "1mb");
+  Settings settings;
+  const std::vector<std::string> unknown = settings.read_environment();
+  EXPECT_NE(std::ranges::find(unknown, "CUBBY_REQUIREPAS"), unknown.end());
+  for (const char* known : {"CUBBY_PASSWORD", "CUBBY_KEY_FILE", "CUBBY_CONFIG", "CUBBY_SERVICE_HOST",
+                            "CUBBY_PORT_7379_TCP_ADDR", "CUBBY_PORT", "CUBBY_MAX_MEMORY"}) {
+    EXPECT_EQ(std::ranges::find(unknown, known), unknown.end()) << known;
+  }
 }
 
 TEST(SettingsEnvironment, ErrorsNameTheSetting) {
@@ -253,7 +268,7 @@ TEST(SettingsCheck, DefaultsAreSafe) {
 }
 
 TEST(SettingsCheck, BeyondThisMachineNeedsAPassword) {
-  for (const char* address : {"0.0.0.0", "*", "::", "192.168.1.2", "-10.0.0.1", "example.org"}) {
+  for (const char* address : {"0.0.0.0", "*", "::", "192.168.1.2", "-10.0.0.1", "2001:db8::1", "::*"}) {
     const auto outside = [&](Settings& settings) { settings.bind = {"127.0.0.1", address}; };
     EXPECT_NE(check_error(outside), "") << address;
     EXPECT_EQ(check_error([&](Settings& settings) { outside(settings), settings.requirepass = "x"; }), "");
@@ -280,7 +295,19 @@ TEST(SettingsCheck, BeyondThisMachineNeedsAPassword) {
               settings.unixsocket = "s";
             }),
             "");
-  EXPECT_EQ(check_error([](Settings& settings) { settings.bind = {"127.8.9.1", "-::1", "localhost"}; }), "");
+  EXPECT_EQ(check_error([](Settings& settings) { settings.bind = {"127.8.9.1", "-::1", "127.0.0.1"}; }), "");
+}
+
+TEST(SettingsCheck, AddressesAreNoNames) {
+  for (const char* name : {"foo", "localhost", "example.org", "127.0.0.1:7379", "1.2.3", ":::", "-"}) {
+    const std::string text = check_error([&](Settings& settings) { settings.bind = {"127.0.0.1", name}; });
+    EXPECT_EQ(text, "bind: " + std::string(name == std::string("-") ? "" : name) + " is not an IP address");
+  }
+  EXPECT_EQ(check_error([](Settings& settings) {
+              settings.bind = {"fe80::1%lo", "*", "-::*"};
+              settings.requirepass = "x";
+            }),
+            "");
 }
 
 TEST(SettingsCheck, ContradictionsAreNamed) {
@@ -294,6 +321,12 @@ TEST(SettingsCheck, ContradictionsAreNamed) {
   };
   EXPECT_EQ(check_error(with_tls), "");
   EXPECT_NE(check_error([&](Settings& settings) { with_tls(settings), settings.tls_auth_clients = "yes"; }), "");
+  // Who gives a certificate means to be encrypted.
+  EXPECT_EQ(check_error([&](Settings& settings) { with_tls(settings), settings.tls_port = 0; }),
+            "tls-cert-file needs tls-port: without it nothing speaks TLS");
+  EXPECT_NE(check_error([](Settings& settings) { settings.tls_key_file = "x"; }), "");
+  EXPECT_NE(check_error([](Settings& settings) { settings.tls_ca_cert_file = "x"; }), "");
+  EXPECT_NE(check_error([](Settings& settings) { settings.tls_auth_clients = "optional"; }), "");
   EXPECT_EQ(check_error([](Settings& settings) { settings.port = 0, settings.unixsocket = "s"; }), "");
 }
 

@@ -275,7 +275,7 @@ TEST_F(Tls, WrongFilesAreNamed) {
   Settings settings = with_tls();
   EXPECT_EQ(error_of(settings), "");
   settings.tls_cert_file = path("missing");
-  EXPECT_THAT(error_of(settings), HasSubstr("tls-cert-file: " + path("missing") + ": "));
+  EXPECT_THAT(error_of(settings), ::testing::StrEq("tls-cert-file: " + path("missing") + ": No such file or directory"));
   settings.tls_cert_file = path("nonsense");
   EXPECT_THAT(error_of(settings), HasSubstr("tls-cert-file: "));
   settings = with_tls();
@@ -284,6 +284,8 @@ TEST_F(Tls, WrongFilesAreNamed) {
   settings.tls_key_file = path("client.key");
   EXPECT_THAT(error_of(settings), HasSubstr("tls-key-file: " + path("client.key")));
   settings = with_tls();
+  settings.tls_ca_cert_file = path("missing");
+  EXPECT_THAT(error_of(settings), ::testing::StrEq("tls-ca-cert-file: " + path("missing") + ": No such file or directory"));
   settings.tls_ca_cert_file = path("nonsense");
   EXPECT_THAT(error_of(settings), HasSubstr("tls-ca-cert-file: "));
 }

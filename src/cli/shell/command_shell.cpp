@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "cli/exit_codes.hpp"
 #include "cli/invocation.hpp"
@@ -67,6 +69,12 @@ std::optional<std::string> password_of(const ShellOptions& options) {
   return std::nullopt;
 }
 
+bool is_port(std::string_view text) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && number >= 1 && number <= 65535;
+}
+
 Result run_shell(ShellOptions& options, const Invocation& in, const CLI::App& command) {
   const std::vector<std::string> words = command.remaining();
   if (!words.empty() && words.front().starts_with('-')) {
@@ -81,6 +89,10 @@ Result run_shell(ShellOptions& options, const Invocation& in, const CLI::App& co
   if (!local && options.read_only) throw UsageError("--read-only goes with --dir or --file");
   if (in.dir.empty() && !in.key_file.empty()) throw UsageError("--key-file goes with a durable store (--dir)");
   if (options.raw && options.no_raw) throw UsageError("--raw and --no-raw: leave one out");
+
+  if (const std::string& port = options.address.port; !is_port(port)) {
+    throw UsageError(fmt::format("--port {}: a port is a number from 1 to 65535", port));
+  }
 
   shell::Signals signals;
   std::unique_ptr<shell::Link> link;
@@ -131,7 +143,9 @@ void add_interactive_command(CLI::App& app, Invocation& invocation) {
       ->group(server);
   command->add_option("--cert", options->address.cert_file, "A client's certificate, PEM")->type_name("FILE")->group(server);
   command->add_option("--key", options->address.key_file, "Its private key, PEM")->type_name("FILE")->group(server);
-  command->add_option("-n,--store", options->login.store, "Go to this store: a number, or a name (default: 0)")
+  command
+      ->add_option("-n,--store", options->login.store,
+                   "Go to this store: a number, or a name (default: 0); it is made if it isn't there")
       ->type_name("STORE")
       ->group(server);
   command->add_option("-d,--dir", invocation.dir, "A durable store's folder, or one of several stores")

@@ -27,8 +27,11 @@ constexpr int kConnectMilliseconds = 10'000;
 std::string tls_reason() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return reason == nullptr ? "the connection was cut" : reason;
+  if (code == 0) return "the connection was cut";
+  // What the system has refused, OpenSSL has no words for.
+  if (ERR_GET_LIB(code) == ERR_LIB_SYS) return std::strerror(ERR_GET_REASON(code));
+  const char* reason = ERR_reason_error_string(code);
+  return reason == nullptr ? fmt::format("error {}", code) : reason;
 }
 
 bool is_ip(const std::string& host) {
@@ -105,7 +108,13 @@ void ServerLink::connect_to(int family, const void* address, unsigned size) {
     socklen_t length = sizeof error;
     ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &length);
   }
-  if (error != 0) throw StoreError(fmt::format("no connection to {}: {}", name(), std::strerror(error)));
+  if (error != 0) {
+    const char* advice = error != ECONNREFUSED && error != ENOENT ? ""
+                         : address_.unixsocket.empty()
+                             ? "; start cubby serve, or name --port, or --dir to work without a server"
+                             : "; no server is there: start cubby serve --unixsocket";
+    throw StoreError(fmt::format("no connection to {}: {}{}", name(), std::strerror(error), advice));
+  }
 }
 
 void ServerLink::connect_unix() {

@@ -153,12 +153,17 @@ class StoreLink::Stores {
     options.max_value_bytes = 0;
     options.encryption_key = key_of(in_);
     for (const fs::directory_entry& entry : fs::directory_iterator(in_.dir)) {
-      if (!detail::holds_store(detail::real_file_system(), entry.path())) continue;
-      options.directory = entry.path();
       const std::string name = entry.path().filename().string();
-      const Datastore store = cubby::open("shell/" + name, options);
-      opened_.push_back("shell/" + name);
-      given.emplace(name, store);
+      if (!detail::holds_store(detail::real_file_system(), entry.path()) || server::Databases::is_left_by_repair(name))
+        continue;
+      options.directory = entry.path();
+      try {
+        const Datastore store = cubby::open("shell/" + name, options);
+        opened_.push_back("shell/" + name);
+        given.emplace(name, store);
+      } catch (const Error& error) {
+        throw server::FolderError(error, entry.path(), error.what());
+      }
     }
     return given;
   }
@@ -172,6 +177,16 @@ class StoreLink::Stores {
   std::unique_ptr<server::Server> server_;
 };
 
+namespace {
+
+[[noreturn]] void fail_to_open(const Error& error, const Invocation& in) {
+  std::string text = in_words(error, in);
+  if (error.code() == Errc::locked) text += ". Connect to the server that has it open, or add --read-only";
+  throw StoreError(text);
+}
+
+}  // namespace
+
 StoreLink::StoreLink(const Invocation& in, bool read_only) : in_(in), read_only_(read_only) {}
 
 StoreLink::~StoreLink() { close(); }
@@ -184,10 +199,12 @@ void StoreLink::open() {
     if (stores_ == nullptr) stores_ = std::make_unique<Stores>(in_, read_only_);
   } catch (const server::SettingError& error) {
     throw UsageError(error.what());
+  } catch (const server::FolderError& error) {
+    Invocation one = in_;
+    one.dir = error.folder().string();
+    fail_to_open(error.cause(), one);
   } catch (const Error& error) {
-    std::string text = in_words(error, in_);
-    if (error.code() == Errc::locked) text += ". Connect to the server that has it open, or add --read-only";
-    throw StoreError(text);
+    fail_to_open(error, in_);
   }
   client_ = std::make_shared<LocalClient>(stores_->server());
   stores_->server().clients.add(client_);
