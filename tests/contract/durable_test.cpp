@@ -462,12 +462,11 @@ TEST_F(Durable, AKeyForAStoreThatHasNoneIsWrong) {
 
 // --- files of older versions
 
-/// What was written in each version of the format: a checkpoint and a log, from version 2 on in a window, from 3 on with a value
-/// that two operations share, left by a process that was killed.
+/// What was written in each version of the format: a checkpoint and a log, from version 2 on in a window, from 3 on with a
+/// value that two operations share, left by a process that was killed.
 TEST_F(Durable, FilesOfEachVersionOpen) {
   const Value expected = read_json(fs::path(CUBBY_GOLDEN_FOLDER) / "contents.json");
-  for (const std::string_view name : {"v1-plain", "v1-encrypted", "v2-plain", "v2-encrypted", "v3-plain",
-                                      "v3-encrypted"}) {
+  for (const std::string_view name : {"v1-plain", "v1-encrypted", "v2-plain", "v2-encrypted", "v3-plain", "v3-encrypted"}) {
     fs::remove_all(folder());
     fs::copy(fs::path(CUBBY_GOLDEN_FOLDER) / name, folder(), fs::copy_options::recursive);
     Options golden = options();
