@@ -74,10 +74,10 @@ done
 expect 0 '' set k 1 --dir copy
 refuse_to_serve 2 'dir: copy is a durable store itself: name the folder above it' --dir copy
 expect 0 1 get k --dir copy
-mkdir imported
+mkdir with-orders
 "$cubby" export copy >copy.json || fail "export"
-expect 0 1 import imported/orders <copy.json
-serve imported --dir imported
+expect 0 1 import with-orders/orders <copy.json
+serve imported --dir with-orders
 expect 0 1 shell --unixsocket "$folder/imported" -n orders get k
 stop
 
