@@ -216,10 +216,10 @@ void expect_only_reads(Datastore& store) {
   const std::string name(store.name());
   for (const Operation& operation : operations_on_a_key()) {
     const std::string_view operation_name = operation.name;
-    const bool read = operation_name == "get" || operation_name == "visit" || operation_name == "exists" ||
-                      operation_name == "ttl" || operation_name == "deadline" || operation_name == "visit_many" ||
-                      operation_name == "type" || operation_name == "length" || operation_name == "slice" ||
-                      operation_name == "member" || operation_name == "visit_members";
+    const bool read = operation_name == "get" || operation_name == "visit" || operation_name == "visit_scalar" ||
+                      operation_name == "exists" || operation_name == "ttl" || operation_name == "deadline" ||
+                      operation_name == "visit_many" || operation_name == "type" || operation_name == "length" ||
+                      operation_name == "slice" || operation_name == "member" || operation_name == "visit_members";
     if (read) {
       // What the other key holds has no members.
       EXPECT_NO_THROW(operation.call(store, operation_name.find("member") == std::string_view::npos ? "other" : "absent"))
