@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # `cubby shell` without a terminal: single commands and scripts, to a server, and to stores without one.
-source "$(dirname "$0")/support.sh"
 source "$(dirname "$0")/serving.sh"
 export XDG_STATE_HOME=$folder/state
 unset CUBBY_PASSWORD

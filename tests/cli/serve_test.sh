@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # `cubby serve`: what it says where it can't start, and what it notes in its log.
-source "$(dirname "$0")/support.sh"
 source "$(dirname "$0")/serving.sh"
 
 # stop: ends the last server.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Servers for the test scripts. Sourced behind support.sh; they end with the script.
+# Servers for the test scripts, which end with the script. Sourced instead of support.sh, which it sources.
+source "${BASH_SOURCE%/*}/support.sh"
 
 servers=()
 stop_servers() {
