@@ -54,13 +54,13 @@ bool Store::visit(std::string_view key, FunctionRef<void(const Value&)> f) {
 }
 
 std::optional<Type> Store::visit_scalar(std::string_view key, FunctionRef<void(const Value&)> f) {
-  check_key(Operation::visit, key);
+  check_key(Operation::visit_scalar, key);
   const std::uint64_t hash = hash_key(key);
   ThreadRecord& record = thread_record();
   const EpochGuard guard(record, place_of(hash));
   check_readable("visit_scalar", key);
   Counters& figures = counters(record);
-  figures.count(Operation::visit);
+  figures.count(Operation::visit_scalar);
   const Entry* entry = find(hash, key);
   if (entry == nullptr) return std::nullopt;
   figures.add(Figure::hits, 1);

@@ -18,7 +18,7 @@ constexpr const char* kNames[] = {
     "wait_for",  "rename",    "erase",   "take",       "clear",         "expire",         "remove_expiry", "update",
     "modify",    "transact",  "keys",    "for_each",   "save",          "load",           "expire_at",     "deadline",
     "version",   "unchanged", "scan",    "random_key", "shift_async",   "wait_async",     "attempt_async", "visit_many",
-    "type",      "length",    "slice",   "member",     "visit_members", "change_members", "modify_member",
+    "type",      "length",    "slice",   "member",     "visit_members", "change_members", "modify_member", "visit_scalar",
 };
 static_assert(std::size(kNames) == kOperations);
 

@@ -75,8 +75,9 @@ enum class Operation : std::uint8_t {
   visit_members,
   change_members,
   modify_member,
+  visit_scalar,
 };
-inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::modify_member) + 1;
+inline constexpr std::size_t kOperations = static_cast<std::size_t>(Operation::visit_scalar) + 1;
 const char* name_of(Operation operation) noexcept;
 
 /// A thread's share of one store's figures; each is the sum over all threads' shares.
