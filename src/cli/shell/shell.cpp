@@ -156,6 +156,7 @@ int Shell::run_script() {
 }
 
 int Shell::follow_messages(int code) {
+  if (session_.subscribed()) session_.take_messages();  // those that have come with the confirmation
   while (session_.subscribed() && std::ferror(stdout) == 0) session_.wait_for_messages();
   return exit_code(code);
 }
