@@ -29,7 +29,7 @@ MultiWrite::MultiWrite(Store& store, Operation operation, std::span<const std::s
       store.check_writable(operation, first, record);
     } else {
       store.check_not_locked(name_of(operation), first, record);
-      store.check_readable(name_of(operation), first);
+      store.check_readable(operation, first);
     }
     store.counters(record).count(operation);
     while (!lock_all()) unlock_all();

@@ -6,146 +6,105 @@
 
 namespace cubby::detail {
 
-/// Calls `f(const Entry&)` for a key that is there; whether it is.
+/// What `f(const Entry&, ThreadRecord&)` returns for a key that is there; what that type is by default for one that isn't.
 template <class F>
-bool Store::look_at(Operation operation, std::string_view key, F&& f) {
+std::invoke_result_t<F&, const Entry&, ThreadRecord&> Store::look_at(Operation operation, std::string_view key, F&& f) {
   check_key(operation, key);
   const std::uint64_t hash = hash_key(key);
   ThreadRecord& record = thread_record();
   const EpochGuard guard(record, place_of(hash));
-  check_readable(name_of(operation), key);
+  check_readable(operation, key);
   Counters& figures = counters(record);
   figures.count(operation);
   const Entry* entry = find(hash, key);
-  if (entry == nullptr) return false;
+  if (entry == nullptr) return {};
   figures.add(Figure::hits, 1);
-  f(*entry);
-  return true;
+  return f(*entry, record);
 }
 
 std::optional<Value> Store::get(std::string_view key) {
-  check_key(Operation::get, key);
-  const std::uint64_t hash = hash_key(key);
-  ThreadRecord& record = thread_record();
-  const EpochGuard guard(record, place_of(hash));
-  check_readable("get", key);
-  Counters& figures = counters(record);
-  figures.count(Operation::get);
-  const Entry* entry = find(hash, key);
-  if (entry == nullptr) return std::nullopt;
-  figures.add(Figure::hits, 1);
-  return entry->value();
+  return look_at(Operation::get, key, [](const Entry& entry, ThreadRecord&) -> std::optional<Value> { return entry.value(); });
 }
 
 bool Store::visit(std::string_view key, FunctionRef<void(const Value&)> f) {
-  check_key(Operation::visit, key);
-  const std::uint64_t hash = hash_key(key);
-  ThreadRecord& record = thread_record();
-  const EpochGuard guard(record, place_of(hash));
-  check_readable("visit", key);
-  Counters& figures = counters(record);
-  figures.count(Operation::visit);
-  const Entry* entry = find(hash, key);
-  if (entry == nullptr) return false;
-  figures.add(Figure::hits, 1);
-  const InCallback in_callback(record);
-  entry->with_value(f);
-  return true;
+  return look_at(Operation::visit, key, [&](const Entry& entry, ThreadRecord& record) {
+    const InCallback in_callback(record);
+    entry.with_value(f);
+    return true;
+  });
 }
 
 std::optional<Type> Store::visit_scalar(std::string_view key, FunctionRef<void(const Value&)> f) {
-  check_key(Operation::visit_scalar, key);
-  const std::uint64_t hash = hash_key(key);
-  ThreadRecord& record = thread_record();
-  const EpochGuard guard(record, place_of(hash));
-  check_readable("visit_scalar", key);
-  Counters& figures = counters(record);
-  figures.count(Operation::visit_scalar);
-  const Entry* entry = find(hash, key);
-  if (entry == nullptr) return std::nullopt;
-  figures.add(Figure::hits, 1);
-  const Type type = entry->type();
-  if (!is_scalar(type)) return type;
-  const InCallback in_callback(record);
-  entry->with_value(f);
-  return type;
+  return look_at(Operation::visit_scalar, key, [&](const Entry& entry, ThreadRecord& record) -> std::optional<Type> {
+    const Type type = entry.type();
+    if (is_scalar(type)) {
+      const InCallback in_callback(record);
+      entry.with_value(f);
+    }
+    return type;
+  });
 }
 
 bool Store::exists(std::string_view key) {
-  check_key(Operation::exists, key);
-  const std::uint64_t hash = hash_key(key);
-  ThreadRecord& record = thread_record();
-  const EpochGuard guard(record, place_of(hash));
-  check_readable("exists", key);
-  Counters& figures = counters(record);
-  figures.count(Operation::exists);
-  if (find(hash, key) == nullptr) return false;
-  figures.add(Figure::hits, 1);
-  return true;
+  return look_at(Operation::exists, key, [](const Entry&, ThreadRecord&) { return true; });
 }
 
 std::optional<Type> Store::type(std::string_view key) {
-  std::optional<Type> type;
-  look_at(Operation::type, key, [&](const Entry& entry) { type = entry.type(); });
-  return type;
+  return look_at(Operation::type, key, [](const Entry& entry, ThreadRecord&) -> std::optional<Type> { return entry.type(); });
 }
 
 std::optional<std::size_t> Store::length(std::string_view key) {
-  std::optional<std::size_t> length;
-  if (look_at(Operation::length, key, [&](const Entry& entry) { length = entry.length(); }) && !length)
-    fail_length("length", key);
-  return length;
+  return look_at(Operation::length, key, [&](const Entry& entry, ThreadRecord&) {
+    const std::optional<std::size_t> length = entry.length();
+    if (!length) fail_length("length", key);
+    return length;
+  });
 }
 
 Value Store::slice(std::string_view key, std::size_t first, std::size_t count) {
-  std::optional<Value> slice;
-  const bool found = look_at(Operation::slice, key, [&](const Entry& entry) {
-    if (entry.is_array()) slice = entry.slice(first, count);
+  std::optional<Value> slice = look_at(Operation::slice, key, [&](const Entry& entry, ThreadRecord&) -> std::optional<Value> {
+    if (!entry.is_array()) fail(Errc::type_mismatch, "slice", key, "the key holds something else than an array");
+    return entry.slice(first, count);
   });
-  if (!found) return Value::array({});
-  if (!slice) fail(Errc::type_mismatch, "slice", key, "the key holds something else than an array");
-  return *std::move(slice);
+  return slice ? *std::move(slice) : Value::array({});
 }
 
 std::optional<Value> Store::member(std::string_view key, std::string_view name) {
-  std::optional<Value> member;
-  look_at(Operation::member, key, [&](const Entry& entry) {
+  return look_at(Operation::member, key, [&](const Entry& entry, ThreadRecord&) {
     check_object(Operation::member, key, &entry);
+    std::optional<Value> member;
     entry.with_member(name, [&](const Value& value) { member = value; });
+    return member;
   });
-  return member;
 }
 
 std::optional<std::size_t> Store::visit_members(std::string_view key, std::span<const std::string_view> names,
                                                 FunctionRef<void(std::size_t, const Value&)> f) {
-  std::optional<std::size_t> found;
-  look_at(Operation::visit_members, key, [&](const Entry& entry) {
+  return look_at(Operation::visit_members, key, [&](const Entry& entry, ThreadRecord& record) -> std::optional<std::size_t> {
     check_object(Operation::visit_members, key, &entry);
-    found = 0;
-    const InCallback in_callback(thread_record());
+    std::size_t found = 0;
+    const InCallback in_callback(record);
     for (std::size_t index = 0; index < names.size(); ++index) {
-      if (entry.with_member(names[index], [&](const Value& value) { f(index, value); })) ++*found;
+      if (entry.with_member(names[index], [&](const Value& value) { f(index, value); })) ++found;
     }
+    return found;
   });
-  return found;
 }
 
 std::optional<std::size_t> Store::visit_members(std::string_view key, std::size_t first, std::size_t count,
                                                 FunctionRef<void(std::string_view, const Value&)> f) {
-  std::optional<std::size_t> size;
-  look_at(Operation::visit_members, key, [&](const Entry& entry) {
+  return look_at(Operation::visit_members, key, [&](const Entry& entry, ThreadRecord& record) {
     check_object(Operation::visit_members, key, &entry);
-    size = entry.length();
-    const InCallback in_callback(thread_record());
+    const InCallback in_callback(record);
     entry.with_members(first, count, f);
+    return entry.length();
   });
-  return size;
 }
 
 std::int64_t Store::deadline(Operation operation, std::string_view key) {
-  std::int64_t deadline = kNoDeadline;
-  look_at(operation, key, [&](const Entry& entry) { deadline = entry.deadline(); });
-  return deadline;
+  const auto deadline = look_at(
+      operation, key, [](const Entry& entry, ThreadRecord&) -> std::optional<std::int64_t> { return entry.deadline(); });
+  return deadline.value_or(kNoDeadline);
 }
 
 std::size_t Store::size() {
@@ -180,8 +139,8 @@ Stats Store::stats() {
   Stats stats;
   stats.keys = size();
   for (const Operation each :
-       {Operation::get, Operation::visit, Operation::exists, Operation::ttl, Operation::deadline, Operation::type,
-        Operation::length, Operation::slice, Operation::member, Operation::visit_members})
+       {Operation::get, Operation::visit, Operation::visit_scalar, Operation::exists, Operation::ttl, Operation::deadline,
+        Operation::type, Operation::length, Operation::slice, Operation::member, Operation::visit_members})
     stats.reads += operations(each);
   stats.hits = figure(Figure::hits);
   stats.writes = figure(Figure::writes);

@@ -13,6 +13,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <cubby/datastore.hpp>
@@ -281,6 +282,10 @@ class Store : public std::enable_shared_from_this<Store> {
     if (state_.load(std::memory_order_acquire) & (kClosed | kSys)) [[unlikely]]
       check_readable_slow(operation, key);
   }
+  void check_readable(Operation operation, std::string_view key) {
+    if (state_.load(std::memory_order_acquire) & (kClosed | kSys)) [[unlikely]]
+      check_readable_slow(name_of(operation), key);
+  }
   void check_readable_slow(const char* operation, std::string_view key);
   /// Of everything but reads of a key: not from within modify or transact.
   void check_not_locked(const char* operation, std::string_view key, const ThreadRecord& record) const {
@@ -298,7 +303,7 @@ class Store : public std::enable_shared_from_this<Store> {
   void check_may_wait(Operation operation, std::string_view key, const ThreadRecord& record) const;
 
   template <class F>
-  bool look_at(Operation operation, std::string_view key, F&& f);
+  std::invoke_result_t<F&, const Entry&, ThreadRecord&> look_at(Operation operation, std::string_view key, F&& f);
   std::uint64_t take_bucket(std::uint64_t position, ScanBatch& batch);
   /// The live entry of the key, or null. REQUIRES: within an epoch.
   const Entry* find(std::uint64_t hash, std::string_view key) const {

@@ -145,10 +145,11 @@ TEST_F(Statistics, CountReadsHitsAndWrites) {
   db_.get("key");
   db_.get("absent");
   db_.visit("key", [](const Value&) {});
+  db_.visit_scalar("key", [](const Value&) {});
   db_.exists("absent");
   db_.ttl("key");
-  EXPECT_EQ(db_.stats().reads, 5u);
-  EXPECT_EQ(db_.stats().hits, 3u);
+  EXPECT_EQ(db_.stats().reads, 6u);
+  EXPECT_EQ(db_.stats().hits, 4u);
   db_.erase("key");
   EXPECT_EQ(db_.stats().keys, db_.size());
 }
